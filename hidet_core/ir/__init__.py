@@ -1,0 +1,1 @@
+"""The IR: dtypes, expressions, statements, programs, and what walks, prints, checks and simplifies them."""

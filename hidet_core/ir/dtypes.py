@@ -1,0 +1,99 @@
+"""Data types of tensor elements and of scalar or vector values.
+
+A `DType` is a value: its kind, its width in bits and, for values held in vector registers, its number of lanes.
+`onnx` is the number of the element type in ONNX's TensorProto (0 where ONNX has none).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class DType:
+    """kind: 'f' float, 'i' signed, 'u' unsigned, 'b' bool; bits per lane; lanes >= 1."""
+
+    name: str
+    kind: str
+    bits: int
+    onnx: int
+    lanes: int = 1
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of one lane in memory (a bool takes one)."""
+        return max(self.bits // 8, 1)
+
+    @property
+    def is_float(self) -> bool:
+        return self.kind == "f"
+
+    @property
+    def is_int(self) -> bool:
+        return self.kind in "iu"
+
+    @property
+    def is_bool(self) -> bool:
+        return self.kind == "b"
+
+    @property
+    def scalar(self) -> DType:
+        return self if self.lanes == 1 else replace(self, lanes=1)
+
+    def vector(self, lanes: int) -> DType:
+        return self if self.lanes == lanes else replace(self, lanes=lanes)
+
+    @property
+    def numpy(self) -> np.dtype:
+        """The NumPy dtype of one element. bfloat16 has none and raises TypeError."""
+        if self.name == "bf16":
+            raise TypeError("bf16 has no NumPy dtype")
+        return np.dtype(_NUMPY[self.name])
+
+    def __str__(self) -> str:
+        return self.name if self.lanes == 1 else f"{self.name}x{self.lanes}"
+
+
+f32 = DType("f32", "f", 32, 1)
+u8 = DType("u8", "u", 8, 2)
+i8 = DType("i8", "i", 8, 3)
+u16 = DType("u16", "u", 16, 4)
+i16 = DType("i16", "i", 16, 5)
+i32 = DType("i32", "i", 32, 6)
+i64 = DType("i64", "i", 64, 7)
+boolean = DType("bool", "b", 1, 9)
+f16 = DType("f16", "f", 16, 10)
+f64 = DType("f64", "f", 64, 11)
+u32 = DType("u32", "u", 32, 12)
+u64 = DType("u64", "u", 64, 13)
+bf16 = DType("bf16", "f", 16, 16)
+
+ALL = (f32, u8, i8, u16, i16, i32, i64, boolean, f16, f64, u32, u64, bf16)
+_NUMPY = {
+    "f32": "f4", "f64": "f8", "f16": "f2", "bool": "?", "i8": "i1", "i16": "i2", "i32": "i4", "i64": "i8",
+    "u8": "u1", "u16": "u2", "u32": "u4", "u64": "u8",
+}  # fmt: skip
+_BY_NAME = {t.name: t for t in ALL}
+_BY_ONNX = {t.onnx: t for t in ALL}
+_BY_NUMPY = {np.dtype(code): _BY_NAME[name] for name, code in _NUMPY.items()}
+
+
+def dtype(spec: DType | str) -> DType:
+    """The dtype of a name such as "f32" (a DType is returned as it is). Raises KeyError with the known names."""
+    if isinstance(spec, DType):
+        return spec
+    if spec not in _BY_NAME:
+        raise KeyError(f"unknown dtype {spec!r}, known: {', '.join(_BY_NAME)}")
+    return _BY_NAME[spec]
+
+
+def from_onnx(number: int) -> DType | None:
+    """The dtype of a TensorProto.DataType number, None where we have none (strings, complex, ...)."""
+    return _BY_ONNX.get(number)
+
+
+def from_numpy(spec: np.dtype) -> DType | None:
+    """The dtype of a NumPy dtype, None where we have none."""
+    return _BY_NUMPY.get(np.dtype(spec))

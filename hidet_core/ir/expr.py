@@ -1,0 +1,382 @@
+"""Expressions of tensor programs and of shapes.
+
+Frozen dataclasses compared by identity; `same(a, b)` compares structure. Arithmetic operators build nodes and fold
+what is plainly constant; comparisons are functions (`lt`, `eq`, ...) because `==` keeps its Python meaning.
+Integer `//` and `%` round towards minus infinity (floor), as in Python. Index and shape arithmetic is i64.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .dtypes import DType, boolean, f32, i64
+from .node import Node, walk
+
+ARITHMETIC = ("add", "sub", "mul", "div", "floordiv", "mod", "min", "max", "pow", "and", "or", "xor", "shl", "shr")
+COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne")
+UNARY = (
+    "neg", "abs", "not", "exp", "log", "sqrt", "rsqrt", "tanh", "erf", "sin", "cos", "tan", "asin", "acos", "atan",
+    "sinh", "cosh", "asinh", "acosh", "atanh", "floor", "ceil", "round", "trunc", "sign", "sigmoid", "isnan", "isinf",
+    "log1p", "expm1", "recip",
+)  # fmt: skip
+REDUCTIONS = ("sum", "prod", "max", "min", "any", "all")
+
+
+class Expr(Node):
+    """A value of type `dtype`."""
+
+    __slots__ = ()
+    dtype: DType
+
+    def __add__(self, other: Any) -> Expr:
+        return binary("add", self, other)
+
+    def __radd__(self, other: Any) -> Expr:
+        return binary("add", other, self)
+
+    def __sub__(self, other: Any) -> Expr:
+        return binary("sub", self, other)
+
+    def __rsub__(self, other: Any) -> Expr:
+        return binary("sub", other, self)
+
+    def __mul__(self, other: Any) -> Expr:
+        return binary("mul", self, other)
+
+    def __rmul__(self, other: Any) -> Expr:
+        return binary("mul", other, self)
+
+    def __truediv__(self, other: Any) -> Expr:
+        return binary("div", self, other)
+
+    def __rtruediv__(self, other: Any) -> Expr:
+        return binary("div", other, self)
+
+    def __floordiv__(self, other: Any) -> Expr:
+        return binary("floordiv", self, other)
+
+    def __rfloordiv__(self, other: Any) -> Expr:
+        return binary("floordiv", other, self)
+
+    def __mod__(self, other: Any) -> Expr:
+        return binary("mod", self, other)
+
+    def __rmod__(self, other: Any) -> Expr:
+        return binary("mod", other, self)
+
+    def __neg__(self) -> Expr:
+        return unary("neg", self)
+
+    def __lt__(self, other: Any) -> Expr:
+        return binary("lt", self, other)
+
+    def __le__(self, other: Any) -> Expr:
+        return binary("le", self, other)
+
+    def __gt__(self, other: Any) -> Expr:
+        return binary("gt", self, other)
+
+    def __ge__(self, other: Any) -> Expr:
+        return binary("ge", self, other)
+
+    def __and__(self, other: Any) -> Expr:
+        return binary("and", self, other)
+
+    def __or__(self, other: Any) -> Expr:
+        return binary("or", self, other)
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            "a symbolic expression has no truth value while the program is written: "
+            "use `with when(cond):` for a branch and `select(cond, a, b)` for a value"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Var(Expr):
+    """A named scalar: a loop variable, a symbolic dim, a let-bound value."""
+
+    name: str
+    dtype: DType = i64
+
+
+@dataclass(frozen=True, eq=False)
+class Const(Expr):
+    """A literal; value is a Python int, float or bool."""
+
+    value: Any
+    dtype: DType
+
+
+@dataclass(frozen=True, eq=False)
+class Binary(Expr):
+    """op in ARITHMETIC (dtype of the operands) or COMPARISONS (bool)."""
+
+    op: str
+    a: Expr
+    b: Expr
+    dtype: DType
+
+
+@dataclass(frozen=True, eq=False)
+class Unary(Expr):
+    """op in UNARY; dtype of the operand, bool for isnan and isinf."""
+
+    op: str
+    a: Expr
+    dtype: DType
+
+
+@dataclass(frozen=True, eq=False)
+class Cast(Expr):
+    """a converted to dtype (float -> int truncates, anything -> bool is a != 0)."""
+
+    a: Expr
+    dtype: DType
+
+
+@dataclass(frozen=True, eq=False)
+class Select(Expr):
+    """cond ? a : b. Where lanes differ both sides are evaluated: a load in either must be safe or masked."""
+
+    cond: Expr
+    a: Expr
+    b: Expr
+    dtype: DType
+
+
+@dataclass(frozen=True, eq=False)
+class Buffer(Node):
+    """Memory: `shape` in elements (int or Expr), `strides` in elements (None: row-major contiguous).
+
+    scope: 'global' (a tensor parameter), 'local' (a task's own memory), 'register' (promoted to registers: constant
+    indices after unrolling).  `alignment` in bytes is a promise for element 0.
+    """
+
+    name: str
+    dtype: DType
+    shape: tuple[int | Expr, ...]
+    strides: tuple[int | Expr, ...] | None = None
+    scope: str = field(default="global", metadata={"leaf": True})
+    alignment: int = field(default=0, metadata={"leaf": True})
+
+    def __getitem__(self, indices: Any) -> Expr:
+        return load(self, *(indices if isinstance(indices, tuple) else (indices,)))
+
+
+@dataclass(frozen=True, eq=False)
+class Load(Expr):
+    """buffer[indices]; after lowering one flat index, maybe a vector, and lanes off in `mask` read as zero."""
+
+    buffer: Buffer = field(metadata={"leaf": True})
+    indices: tuple[Expr, ...]
+    dtype: DType
+    mask: Expr | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Reduce(Expr):
+    """op over all axes[k] in [0, extents[k]) of value.  Only in compute definitions."""
+
+    op: str
+    axes: tuple[Var, ...]
+    extents: tuple[int | Expr, ...]
+    value: Expr
+    dtype: DType
+
+
+@dataclass(frozen=True, eq=False)
+class Ramp(Expr):
+    """base + stride * [0, 1, ..., lanes - 1].  Only after vectorisation."""
+
+    base: Expr
+    stride: Expr
+    dtype: DType
+
+
+@dataclass(frozen=True, eq=False)
+class Broadcast(Expr):
+    """A scalar in every lane.  Only after vectorisation."""
+
+    a: Expr
+    dtype: DType
+
+
+def wrap(value: Any, dtype: DType | None = None) -> Expr:
+    """A Python number as a constant (of `dtype` if given); an Expr as it is. Raises TypeError for anything else."""
+    if isinstance(value, Expr):
+        return value
+    if isinstance(value, bool):
+        return Const(value, dtype or boolean)
+    if isinstance(value, (int, float)) or hasattr(value, "item"):
+        plain = value.item() if hasattr(value, "item") else value
+        kind = dtype or (f32 if isinstance(plain, float) else i64)
+        return Const(float(plain) if kind.is_float else plain, kind.scalar)
+    raise TypeError(f"expected an expression or a number, got {type(value).__name__}: {value!r}")
+
+
+def is_const(expr: Any, value: Any = None) -> bool:
+    """Whether it is a literal (equal to `value`, if given). Plain Python numbers count."""
+    plain = expr.value if isinstance(expr, Const) else expr
+    if isinstance(plain, Expr):
+        return False
+    return value is None or plain == value
+
+
+def binary(op: str, left: Any, right: Any) -> Expr:
+    """left op right, with constants folded. Operands must have one dtype; Python numbers take the other's."""
+    if isinstance(left, Expr):
+        right = wrap(right, None if isinstance(right, Expr) else left.dtype)
+    elif isinstance(right, Expr):
+        left = wrap(left, right.dtype)
+    left, right = wrap(left), wrap(right)
+    if left.dtype.scalar != right.dtype.scalar:
+        raise TypeError(f"{op}: operands have different dtypes {left.dtype} and {right.dtype}; cast one of them")
+    if left.dtype.lanes != right.dtype.lanes:
+        lanes = max(left.dtype.lanes, right.dtype.lanes)
+        left, right = broadcast(left, lanes), broadcast(right, lanes)
+    dtype = boolean.vector(left.dtype.lanes) if op in COMPARISONS else left.dtype
+    folded = _fold(op, left, right, dtype)
+    return Binary(op, left, right, dtype) if folded is None else folded
+
+
+def _fold(op: str, left: Expr, right: Expr, dtype: DType) -> Expr | None:
+    if isinstance(left, Const) and isinstance(right, Const):
+        value = fold_binary(op, left.value, right.value, left.dtype)
+        return None if value is None else Const(value, dtype)
+    # float x*0 and x+0 are left alone: NaN, infinities and signed zeros keep their meaning
+    if isinstance(right, Const):
+        if right.value == 0 and op in ("add", "sub", "shl", "shr") and not left.dtype.is_float:
+            return left
+        if right.value == 1 and op in ("mul", "floordiv", "div"):
+            return left
+        if left.dtype.is_int and op == "mul" and right.value == 0:
+            return right
+        if left.dtype.is_int and op == "mod" and right.value == 1:
+            return Const(0, left.dtype)
+        if op in ("and", "or") and dtype.is_bool:
+            return (left if right.value else right) if op == "and" else (right if right.value else left)
+    if isinstance(left, Const):
+        if left.value == 0 and op == "add" and not right.dtype.is_float:
+            return right
+        if left.value == 1 and op == "mul":
+            return right
+        if right.dtype.is_int and op in ("mul", "floordiv", "mod") and left.value == 0:
+            return left
+        if op in ("and", "or") and dtype.is_bool:
+            return (right if left.value else left) if op == "and" else (left if left.value else right)
+    return None
+
+
+def fold_binary(op: str, a: Any, b: Any, dtype: DType) -> Any:
+    """The value of a op b on Python numbers of the given operand dtype, or None where it is not defined."""
+    if op in ("floordiv", "mod", "div") and b == 0:
+        return None
+    if dtype.is_float and op not in COMPARISONS and op not in ("min", "max", "add", "sub", "mul", "div"):
+        return None
+    table = {
+        "add": lambda: a + b, "sub": lambda: a - b, "mul": lambda: a * b, "floordiv": lambda: a // b,
+        "div": lambda: a / b if dtype.is_float else a // b, "mod": lambda: a % b, "min": lambda: min(a, b),
+        "max": lambda: max(a, b), "lt": lambda: a < b, "le": lambda: a <= b, "gt": lambda: a > b, "ge": lambda: a >= b,
+        "eq": lambda: a == b, "ne": lambda: a != b, "and": lambda: a & b, "or": lambda: a | b, "xor": lambda: a ^ b,
+    }  # fmt: skip
+    if op not in table or (op == "div" and not dtype.is_float):
+        return None
+    value = table[op]()
+    if dtype.is_int and op not in COMPARISONS:
+        low, high = (-(1 << dtype.bits - 1), (1 << dtype.bits - 1) - 1) if dtype.kind == "i" else (0, (1 << dtype.bits) - 1)
+        return value if low <= value <= high else None
+    return value
+
+
+def unary(op: str, a: Any) -> Expr:
+    """op(a); op is one of UNARY."""
+    a = wrap(a)
+    if op not in UNARY:
+        raise ValueError(f"unknown unary operation {op!r}, known: {', '.join(UNARY)}")
+    if isinstance(a, Const) and op == "neg" and not a.dtype.is_bool:
+        return Const(-a.value, a.dtype)
+    if isinstance(a, Const) and op == "not" and a.dtype.is_bool:
+        return Const(not a.value, a.dtype)
+    dtype = boolean.vector(a.dtype.lanes) if op in ("isnan", "isinf") else a.dtype
+    return Unary(op, a, dtype)
+
+
+def cast(a: Any, dtype: DType) -> Expr:
+    """a as dtype; the same expression where it already is."""
+    a = wrap(a)
+    dtype = dtype.vector(a.dtype.lanes)
+    if a.dtype == dtype:
+        return a
+    if isinstance(a, Const) and dtype.is_float and math.isfinite(a.value):
+        return Const(float(a.value), dtype)
+    return Cast(a, dtype)
+
+
+def select(cond: Any, a: Any, b: Any) -> Expr:
+    """cond ? a : b."""
+    cond = wrap(cond)
+    if isinstance(a, Expr):
+        b = wrap(b, a.dtype)
+    elif isinstance(b, Expr):
+        a = wrap(a, b.dtype)
+    a, b = wrap(a), wrap(b)
+    if a.dtype.scalar != b.dtype.scalar:
+        raise TypeError(f"select: branches have different dtypes {a.dtype} and {b.dtype}")
+    lanes = max(cond.dtype.lanes, a.dtype.lanes, b.dtype.lanes)
+    a, b = broadcast(a, lanes), broadcast(b, lanes)
+    if isinstance(cond, Const):
+        return a if cond.value else b
+    return Select(cond, a, b, a.dtype)
+
+
+def broadcast(a: Expr, lanes: int) -> Expr:
+    """a in `lanes` lanes; a itself where it has them already."""
+    if a.dtype.lanes == lanes:
+        return a
+    if isinstance(a, Const):
+        return Const(a.value, a.dtype.vector(lanes))
+    return Broadcast(a, a.dtype.vector(lanes))
+
+
+def load(buffer: Buffer, *indices: Any) -> Load:
+    """buffer[indices]; as many indices as the buffer has dims, each an integer expression."""
+    if len(indices) != len(buffer.shape):
+        raise TypeError(f"{buffer.name} has {len(buffer.shape)} dims, got {len(indices)} indices")
+    return Load(buffer, tuple(wrap(i, i64) for i in indices), buffer.dtype)
+
+
+def reduce(op: str, axes: Sequence[Var], extents: Sequence[Any], value: Expr) -> Reduce:
+    """op (one of REDUCTIONS) of value over the box of axes."""
+    if op not in REDUCTIONS:
+        raise ValueError(f"unknown reduction {op!r}, known: {', '.join(REDUCTIONS)}")
+    return Reduce(op, tuple(axes), tuple(extents), value, value.dtype)
+
+
+def minimum(a: Any, b: Any) -> Expr:
+    return binary("min", a, b)
+
+
+def maximum(a: Any, b: Any) -> Expr:
+    return binary("max", a, b)
+
+
+def eq(a: Any, b: Any) -> Expr:
+    return binary("eq", a, b)
+
+
+def ne(a: Any, b: Any) -> Expr:
+    return binary("ne", a, b)
+
+
+def both(a: Any, b: Any) -> Expr:
+    """Logical and of two bool expressions."""
+    return binary("and", a, b)
+
+
+def free_vars(root: Any) -> tuple[Var, ...]:
+    """The variables used below root, each once, in order of first use (bound ones too)."""
+    return tuple(node for node in walk(root) if isinstance(node, Var))

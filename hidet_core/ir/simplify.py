@@ -1,0 +1,423 @@
+"""Simplify expressions with what is known of the ranges of their variables.
+
+    takes: any expression or statement      gives: the same meaning, integer indices in canonical polynomial form
+    (i*8 + j) // 8 -> i,  (i*8 + j) % 8 -> j   for j in [0, 8)        x//8*8 + x%8 -> x        i < n -> true for i in [0, n)
+
+Bounds are numbers or symbolic: a loop variable with extent n (a symbol) is known to be <= n - 1. Symbols are >= 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from . import poly as P
+from .dtypes import boolean, i64
+from .expr import (
+    COMPARISONS,
+    Binary,
+    Cast,
+    Const,
+    Expr,
+    Load,
+    Reduce,
+    Select,
+    Unary,
+    Var,
+    binary,
+    cast,
+    select,
+    unary,
+)
+from .node import rebuild
+from .poly import Poly
+from .structure import key
+
+INF = math.inf
+
+
+class Simplifier:
+    """Simplifies under an environment: extents of bound variables (var in [0, extent)), let-bound values stay atoms."""
+
+    def __init__(self, extents: Mapping[Var, int | Expr] | None = None) -> None:
+        self.extents: dict[Var, Poly] = {}
+        self.depth: dict[Var, int] = {}
+        self.bounds: dict[Var, tuple[float, float]] = {}
+        self.memo: dict[int, tuple[Expr, Expr]] = {}
+        self.polys: dict[int, tuple[Expr, Poly]] = {}
+        for var, extent in (extents or {}).items():
+            self.bind(var, extent)
+
+    # -- environment ---------------------------------------------------------------------------------------------
+
+    def bind(self, var: Var, extent: int | Expr) -> None:
+        """var runs over [0, extent)."""
+        known = self.poly(extent if isinstance(extent, Expr) else Const(extent, i64))
+        self.extents[var] = known
+        self.bounds[var] = (0, max(self.interval(known)[1] - 1, 0))
+        self.depth[var] = len(self.depth) + 1
+
+    def bind_value(self, var: Var, value: Expr) -> None:
+        """var holds a value computed here: bounded as that value is."""
+        if value.dtype == i64:
+            self.bounds[var] = self.interval(self.poly(value))
+        self.depth[var] = len(self.depth) + 1
+
+    def order(self, expr: Expr) -> int:
+        """How deep the deepest variable of an atom is bound."""
+        match expr:
+            case Var():
+                return self.depth.get(expr, 0)
+            case Binary(_, a, b, _):
+                return max(self.order(a), self.order(b))
+            case Load(_, indices, _, _):
+                return max((self.order(i) for i in indices), default=0)
+            case Select(c, a, b, _):
+                return max(self.order(c), self.order(a), self.order(b))
+            case Unary(_, a, _) | Cast(a, _):
+                return self.order(a)
+        return 0
+
+    # -- bounds --------------------------------------------------------------------------------------------------
+
+    def interval(self, form: Poly) -> tuple[float, float]:
+        """Numeric bounds (inclusive) of a polynomial; infinite where unknown."""
+        low: float = form.const
+        high: float = form.const
+        for mono, coeff in form.terms.items():
+            if not mono:
+                continue
+            lo, hi = 1.0, 1.0
+            for name in mono:
+                a, b = self.atom_interval(form.atoms[name])
+                products = [_times(lo, a), _times(lo, b), _times(hi, a), _times(hi, b)]
+                lo, hi = min(products), max(products)
+            ends = (_times(coeff, lo), _times(coeff, hi))
+            low, high = low + min(ends), high + max(ends)
+        return low, high
+
+    def atom_interval(self, expr: Expr) -> tuple[float, float]:
+        match expr:
+            case Var():
+                return self.bounds.get(expr, (1, INF))  # an unbound variable is a symbolic dim
+            case Binary("floordiv", a, Const(d, _), _) if d > 0:
+                lo, hi = self.interval(self.poly(a))
+                return math.floor(lo / d) if lo > -INF else lo, math.floor(hi / d) if hi < INF else hi
+            case Binary("floordiv", a, d, _):
+                lo, hi = self.interval(self.poly(a))
+                return (0, hi) if lo >= 0 and self.interval(self.poly(d))[0] >= 1 else (-INF, INF)
+            case Binary("mod", _, d, _):
+                lo, hi = self.interval(self.poly(d))
+                return (0, hi - 1) if lo >= 1 else (-INF, INF)
+            case Binary("min" | "max" as op, a, b, _):
+                (la, ha), (lb, hb) = self.interval(self.poly(a)), self.interval(self.poly(b))
+                pick = min if op == "min" else max
+                return pick(la, lb), pick(ha, hb)
+            case Select(_, a, b, _):
+                (la, ha), (lb, hb) = self.interval(self.poly(a)), self.interval(self.poly(b))
+                return min(la, lb), max(ha, hb)
+            case Cast(a, _) if a.dtype == boolean:
+                return 0, 1
+        return -INF, INF
+
+    def upper(self, form: Poly) -> Poly | None:
+        """A symbolic upper bound: every bound variable at its extent - 1 (needs coefficients >= 0)."""
+        total = P.constant(form.const)
+        for mono, coeff in form.terms.items():
+            if not mono:
+                continue
+            if coeff < 0:
+                return None
+            product = P.constant(coeff)
+            for name in mono:
+                expr = form.atoms[name]
+                if isinstance(expr, Var) and expr in self.extents:
+                    factor = P.add(self.extents[expr], P.constant(-1))
+                elif isinstance(expr, Binary) and expr.op == "mod":
+                    factor = P.add(self.poly(expr.b), P.constant(-1))
+                elif isinstance(expr, Var) and expr not in self.bounds:
+                    factor = P.atom(expr)
+                else:
+                    return None
+                product = P.mul(product, factor)
+            total = P.add(total, product)
+        return total
+
+    def below(self, form: Poly, limit: Poly) -> bool:
+        """Whether form < limit for sure."""
+        if self.interval(P.add(limit, form, -1))[0] >= 1:
+            return True
+        top = self.upper(form)
+        return top is not None and self.interval(P.add(limit, top, -1))[0] >= 1
+
+    # -- integer expressions -------------------------------------------------------------------------------------
+
+    def poly(self, expr: Expr) -> Poly:
+        """The canonical polynomial of an i64 expression."""
+        done = self.polys.get(id(expr))
+        if done is not None:
+            return done[1]
+        form = self._poly(expr)
+        if not isinstance(expr, Var):  # the expression is kept alive with its result: ids are not reused
+            self.polys[id(expr)] = (expr, form)
+        return form
+
+    def _poly(self, expr: Expr) -> Poly:
+        match expr:
+            case Const(value, _):
+                return P.constant(int(value))
+            case Binary("add", a, b, _):
+                return self._join(P.add(self.poly(a), self.poly(b)))
+            case Binary("sub", a, b, _):
+                return self._join(P.add(self.poly(a), self.poly(b), -1))
+            case Binary("mul", a, b, _):
+                return self._join(P.mul(self.poly(a), self.poly(b)))
+            case Binary("floordiv", a, b, _):
+                return self._divide(self.poly(a), self.poly(b))
+            case Binary("mod", a, b, _):
+                return self._modulo(self.poly(a), self.poly(b))
+            case Binary("min" | "max" as op, a, b, _):
+                return self._extreme(op, self.poly(a), self.poly(b))
+            case Unary("neg", a, _):
+                return P.add(P.constant(0), self.poly(a), -1)
+            case Var():
+                known = self.extents.get(expr)
+                return P.constant(0) if known is not None and known.terms == {(): 1} else P.atom(expr)
+        inner = self._parts(expr)
+        return P.constant(int(inner.value)) if isinstance(inner, Const) else P.atom(inner)
+
+    def _split(self, a: Poly, d: Poly) -> tuple[Poly, Poly]:
+        """a = d * quotient + rest, with as much in the quotient as divides termwise."""
+        if d.is_const:
+            n = d.const
+            quotient = {m: c // n for m, c in a.terms.items() if m and c % n == 0}
+            if a.const // n:
+                quotient[()] = a.const // n
+            rest = {m: c for m, c in a.terms.items() if m and c % n}
+            if a.const % n:
+                rest[()] = a.const % n
+            return Poly(quotient, a.atoms), Poly(rest, a.atoms)
+        if len(d.terms) != 1:
+            return P.constant(0), a
+        ((mono, coeff),) = d.terms.items()
+        quotient, rest = {}, {}
+        for m, c in a.terms.items():
+            left = _without(m, mono)
+            if left is not None and c % coeff == 0:
+                quotient[left] = c // coeff
+            else:
+                rest[m] = c
+        return Poly(quotient, a.atoms), Poly(rest, a.atoms)
+
+    def _fits(self, rest: Poly, d: Poly) -> bool:
+        return self.interval(rest)[0] >= 0 and self.below(rest, d)
+
+    def _divide(self, a: Poly, d: Poly) -> Poly:
+        if d.is_const and d.const == 1:
+            return a
+        if P.same_poly(a, d) and self.interval(d)[0] >= 1:
+            return P.constant(1)
+        if d.is_const and d.const <= 0:
+            return P.atom(binary("floordiv", self.expr(a), self.expr(d)))
+        quotient, rest = self._split(a, d)
+        if self._fits(rest, d):
+            return quotient
+        if d.is_const:
+            rest, d = self._reduce(rest, d.const)
+            if self._fits(rest, d):
+                return quotient
+            high = self._coarse(rest, d.const)
+            if high is not None:
+                return P.add(quotient, self._divide(high[1], P.constant(d.const // high[0])))
+            inner = _single(rest)
+            if isinstance(inner, Binary) and inner.op == "floordiv" and isinstance(inner.b, Const):
+                nested = self._divide(self.poly(inner.a), P.constant(inner.b.value * d.const))
+                return P.add(quotient, nested)
+        return P.add(quotient, P.atom(Binary("floordiv", self.expr(rest), self.expr(d), i64)))
+
+    @staticmethod
+    def _reduce(rest: Poly, n: int) -> tuple[Poly, Poly]:
+        """floor((g*x + c) / (g*m)) = floor((x + floor(c/g)) / m)."""
+        common = n
+        for mono, coeff in rest.terms.items():
+            if mono:
+                common = math.gcd(common, coeff)
+        if common == 1 or all(not mono for mono in rest.terms):
+            return rest, P.constant(n)
+        terms = {m: c // common for m, c in rest.terms.items()}
+        return Poly({m: c for m, c in terms.items() if c}, rest.atoms), P.constant(n // common)
+
+    def _coarse(self, form: Poly, n: int) -> tuple[int, Poly, Poly] | None:
+        """form = g * high + low with 0 <= low < g, g > 1 and g dividing n: (g, high, low)."""
+        for grain in sorted({math.gcd(c, n) for m, c in form.terms.items() if m}, reverse=True):
+            if grain <= 1:
+                return None
+            high, low = self._split(form, P.constant(grain))
+            if high.terms and self._fits(low, P.constant(grain)):
+                return grain, high, low
+        return None
+
+    def _modulo(self, a: Poly, d: Poly) -> Poly:
+        if (d.is_const and d.const == 1) or P.same_poly(a, d):
+            return P.constant(0)
+        if d.is_const and d.const <= 0:
+            return P.atom(binary("mod", self.expr(a), self.expr(d)))
+        rest = self._split(a, d)[1]
+        if self._fits(rest, d):
+            return rest
+        if d.is_const:
+            n = d.const
+            rest = Poly({m: _centred(c, n) for m, c in rest.terms.items() if c % n}, rest.atoms)
+            common = math.gcd(n, *(c for c in rest.terms.values()))
+            if common > 1:  # (g*x) % (g*m) = g * (x % m)
+                small = Poly({m: c // common for m, c in rest.terms.items()}, rest.atoms)
+                return P.mul(P.constant(common), self._modulo(small, P.constant(n // common)))
+            high = self._coarse(rest, n)
+            if high is not None:
+                wrapped = self._modulo(high[1], P.constant(n // high[0]))
+                return P.add(P.mul(P.constant(high[0]), wrapped), high[2])
+            inner = _single(rest)
+            if isinstance(inner, Binary) and inner.op == "mod" and isinstance(inner.b, Const) and inner.b.value % n == 0:
+                return self._modulo(self.poly(inner.a), d)
+        return P.atom(Binary("mod", self.expr(rest), self.expr(d), i64))
+
+    def _extreme(self, op: str, a: Poly, b: Poly) -> Poly:
+        low, high = self.interval(P.add(a, b, -1))
+        if low >= 0 or (low > -INF and P.same_poly(a, b)):
+            return a if op == "max" else b
+        if high <= 0:
+            return b if op == "max" else a
+        if self.below(a, P.add(b, P.constant(1))):
+            return b if op == "max" else a
+        return P.atom(Binary(op, self.expr(a), self.expr(b), i64))
+
+    def _join(self, form: Poly) -> Poly:
+        """x//d * (k*d) + x%d * k -> x * k, wherever such a pair stands in the sum."""
+        for mono, coeff in form.terms.items():
+            for name in mono:
+                rem = form.atoms[name]
+                if not (isinstance(rem, Binary) and rem.op == "mod"):
+                    continue
+                found = self._partner(form, mono, name, rem, coeff)
+                if found is not None:
+                    return self._join(found)
+        return form
+
+    def _partner(self, form: Poly, mono: P.Monomial, name: Any, rem: Binary, coeff: int) -> Poly | None:
+        others = _without(mono, (name,))
+        assert others is not None
+        divided = self._divide(self.poly(rem.a), self.poly(rem.b))
+        quotient = P.mul(P.mul(divided, self.poly(rem.b)), Poly({others: coeff}, form.atoms))
+        if len(quotient.terms) != 1:
+            return None
+        ((target, amount),) = quotient.terms.items()
+        if form.terms.get(target) != amount:
+            return None
+        whole = P.mul(self.poly(rem.a), Poly({others: coeff}, form.atoms))
+        rest = P.part(form, lambda m, _: m not in (mono, target))
+        return P.add(rest, whole)
+
+    def expr(self, form: Poly) -> Expr:
+        """A polynomial as an expression, terms of outer loops first."""
+        return P.to_expr(form, self.order)
+
+    # -- all expressions -----------------------------------------------------------------------------------------
+
+    def simplify(self, expr: Expr) -> Expr:
+        """The simplified expression (the same object where nothing changed)."""
+        done = self.memo.get(id(expr))
+        if done is not None:
+            return done[1]
+        if expr.dtype == i64 and isinstance(expr, (Binary, Unary, Var)):
+            result = self.expr(self.poly(expr))
+            result = expr if key(result) == key(expr) else result
+        else:
+            result = self._parts(expr)
+        self.memo[id(expr)] = (expr, result)
+        return result
+
+    def _parts(self, expr: Expr) -> Expr:
+        match expr:
+            case Binary(op, a, b, _):
+                new_a, new_b = self.simplify(a), self.simplify(b)
+                if op in COMPARISONS and new_a.dtype == i64:
+                    truth = self._compare(op, self.poly(new_a), self.poly(new_b))
+                    if truth is not None:
+                        return Const(truth, boolean)
+                return expr if new_a is a and new_b is b else binary(op, new_a, new_b)
+            case Unary(op, a, _):
+                new = self.simplify(a)
+                return expr if new is a else unary(op, new)
+            case Cast(a, dtype):
+                new = self.simplify(a)
+                return expr if new is a else cast(new, dtype)
+            case Select(cond, a, b, _):
+                new_cond = self.simplify(cond)
+                if isinstance(new_cond, Const):
+                    return self.simplify(a if new_cond.value else b)
+                new_a, new_b = self.simplify(a), self.simplify(b)
+                return expr if (new_cond, new_a, new_b) == (cond, a, b) else select(new_cond, new_a, new_b)
+            case Load(_, indices, _, mask):
+                new = tuple(self.simplify(i) for i in indices)
+                new_mask = None if mask is None else self.simplify(mask)
+                if new_mask is mask and all(x is y for x, y in zip(new, indices, strict=True)):
+                    return expr
+                return rebuild(expr, {"indices": new, "mask": new_mask})
+            case Reduce(_, axes, extents, value, _):
+                for axis, extent in zip(axes, extents, strict=True):
+                    self.bind(axis, extent)
+                new = self.simplify(value)
+                return expr if new is value else rebuild(expr, {"value": new})
+        return expr
+
+    def _compare(self, op: str, a: Poly, b: Poly) -> bool | None:
+        match op:
+            case "lt":
+                return True if self.below(a, b) else False if self.below(b, P.add(a, P.constant(1))) else None
+            case "le":
+                return self._compare("lt", a, P.add(b, P.constant(1)))
+            case "gt":
+                return self._compare("lt", b, a)
+            case "ge":
+                return self._compare("lt", b, P.add(a, P.constant(1)))
+        if P.same_poly(a, b):
+            return op == "eq"
+        if self.below(a, b) or self.below(b, a):
+            return op == "ne"
+        return None
+
+
+def _times(a: float, b: float) -> float:
+    return 0 if a == 0 or b == 0 else a * b
+
+
+def _centred(coeff: int, n: int) -> int:
+    """coeff modulo n, kept positive."""
+    return coeff % n
+
+
+def _without(mono: P.Monomial, factor: P.Monomial) -> P.Monomial | None:
+    """mono / factor, None where it does not divide."""
+    left = list(mono)
+    for name in factor:
+        if name not in left:
+            return None
+        left.remove(name)
+    return tuple(left)
+
+
+def _single(form: Poly) -> Expr | None:
+    """The atom, if the polynomial is exactly one atom."""
+    if len(form.terms) != 1:
+        return None
+    ((mono, coeff),) = form.terms.items()
+    return form.atoms[mono[0]] if len(mono) == 1 and coeff == 1 else None
+
+
+def simplify_dim(dim: int | Expr) -> int | Expr:
+    """A dim in canonical form: a plain int where it is constant."""
+    if not isinstance(dim, Expr):
+        return int(dim)
+    result = Simplifier().simplify(dim)
+    return int(result.value) if isinstance(result, Const) else result

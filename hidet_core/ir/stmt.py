@@ -1,0 +1,114 @@
+"""Statements and programs.
+
+A `Program` is one kernel: tensor parameters, scalar parameters (symbolic dims known at launch), the number of
+parallel tasks, and a body run once per task. Statements are frozen dataclasses compared by identity.
+
+    scheduled program:  OnMapping, For of any kind, scalar expressions
+    lowered program:    no OnMapping, no For kind 'unroll' or 'lanes'; every Load and Store has one flat index
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from .expr import Buffer, Expr, Var
+from .node import Node
+
+FOR_KINDS = ("serial", "unroll", "lanes")
+
+
+class Stmt(Node):
+    """A statement. `where` is "file:line" of the program's author where it is known."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Seq(Stmt):
+    """One after the other."""
+
+    stmts: tuple[Stmt, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Store(Stmt):
+    """buffer[indices] = value, in the lanes where `mask` is true."""
+
+    buffer: Buffer = field(metadata={"leaf": True})
+    indices: tuple[Expr, ...]
+    value: Expr
+    mask: Expr | None = None
+    where: str | None = field(default=None, metadata={"leaf": True})
+
+
+@dataclass(frozen=True, eq=False)
+class For(Stmt):
+    """for var in range(extent): body.
+
+    kind 'serial' is a loop; 'unroll' is expanded by lowering (constant extent); 'lanes' runs its iterations side by
+    side in the lanes of vector registers (constant extent, no dependence between iterations).
+    """
+
+    var: Var
+    extent: Expr
+    body: Stmt
+    kind: str = field(default="serial", metadata={"leaf": True})
+
+
+@dataclass(frozen=True, eq=False)
+class OnMapping(Stmt):
+    """for vars in mapping.on(worker): body.  `worker` runs from 0 to mapping.num_workers - 1."""
+
+    vars: tuple[Var, ...]
+    mapping: Any = field(metadata={"leaf": True})
+    worker: Expr
+    body: Stmt
+    unroll: bool = field(default=True, metadata={"leaf": True})
+
+
+@dataclass(frozen=True, eq=False)
+class If(Stmt):
+    """if cond: then else: orelse."""
+
+    cond: Expr
+    then: Stmt
+    orelse: Stmt | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Let(Stmt):
+    """var = value, bound in body only; never assigned again."""
+
+    var: Var
+    value: Expr
+    body: Stmt
+
+
+@dataclass(frozen=True, eq=False)
+class Program(Node):
+    """One kernel.
+
+    params: tensor parameters in the order of the kernel's pointers (outputs included).  scalars: i64 variables given
+    at launch.  tasks: the number of parallel tasks (over scalars); `task` is the i64 variable that tells a task its
+    number.  locals: buffers of scope 'local' and 'register', private to a task and uninitialised at its start.
+    """
+
+    name: str = field(metadata={"leaf": True})
+    params: tuple[Buffer, ...]
+    scalars: tuple[Var, ...]
+    task: Var
+    tasks: Expr
+    locals: tuple[Buffer, ...]
+    body: Stmt
+
+
+def seq(*stmts: Stmt | None) -> Stmt:
+    """One statement of several; nested Seqs are flattened, None is dropped."""
+    flat: list[Stmt] = []
+    for stmt in stmts:
+        if isinstance(stmt, Seq):
+            flat.extend(stmt.stmts)
+        elif stmt is not None:
+            flat.append(stmt)
+    return flat[0] if len(flat) == 1 else Seq(tuple(flat))

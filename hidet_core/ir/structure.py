@@ -1,0 +1,48 @@
+"""Structural comparison of expressions: `key(expr)` is hashable and equal for equal structures.
+
+Variables and buffers count by identity, everything else by its parts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .expr import Binary, Broadcast, Buffer, Cast, Const, Expr, Load, Ramp, Reduce, Select, Unary, Var
+
+_COMMUTATIVE = ("add", "mul", "min", "max", "and", "or", "xor", "eq", "ne")
+
+
+def key(node: Any) -> Any:
+    """A hashable value that two expressions share exactly when they have the same structure."""
+    match node:
+        case Var() | Buffer():
+            return id(node)
+        case Const(value, dtype):
+            return ("c", value, dtype.name, dtype.lanes)
+        case Binary(op, a, b, _):
+            left, right = key(a), key(b)
+            if op in _COMMUTATIVE and repr(right) < repr(left):
+                left, right = right, left
+            return (op, left, right)
+        case Unary(op, a, _):
+            return (op, key(a))
+        case Cast(a, dtype):
+            return ("cast", key(a), dtype.name)
+        case Select(cond, a, b, _):
+            return ("select", key(cond), key(a), key(b))
+        case Load(buffer, indices, _, mask):
+            return ("load", id(buffer), tuple(key(i) for i in indices), key(mask))
+        case Reduce(op, axes, extents, value, _):
+            return ("reduce", op, tuple(id(a) for a in axes), tuple(key(e) for e in extents), key(value))
+        case Ramp(base, stride, dtype):
+            return ("ramp", key(base), key(stride), dtype.lanes)
+        case Broadcast(a, dtype):
+            return ("splat", key(a), dtype.lanes)
+        case int() | float() | None:
+            return ("c", node, "i64", 1) if node is not None else None
+    raise TypeError(f"no structural key for {type(node).__name__}")
+
+
+def same(a: int | Expr, b: int | Expr) -> bool:
+    """Whether two expressions (or numbers) have the same structure."""
+    return a is b or key(a) == key(b)
