@@ -1,0 +1,125 @@
+"""Programs and expressions as text, for dumps, golden tests and error messages.
+
+One statement a line, Python-like, precedence-aware. Variables that share a name get a suffix by order of appearance.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .expr import Binary, Broadcast, Buffer, Cast, Const, Expr, Load, Ramp, Reduce, Select, Unary, Var
+from .stmt import For, If, Let, OnMapping, Program, Seq, Stmt, Store
+
+_SYMBOLS = {
+    "add": ("+", 6), "sub": ("-", 6), "mul": ("*", 7), "div": ("/", 7), "floordiv": ("//", 7), "mod": ("%", 7),
+    "lt": ("<", 4), "le": ("<=", 4), "gt": (">", 4), "ge": (">=", 4), "eq": ("==", 4), "ne": ("!=", 4),
+    "and": ("&", 3), "or": ("|", 2), "xor": ("^", 3), "shl": ("<<", 5), "shr": (">>", 5),
+}  # fmt: skip
+
+
+class Printer:
+    """Keeps the names it gave to variables and buffers."""
+
+    def __init__(self) -> None:
+        self.names: dict[int, str] = {}
+        self.taken: dict[str, int] = {}
+        self.kept: list[Any] = []
+
+    def name(self, node: Var | Buffer) -> str:
+        """A name that no other node has in this text."""
+        known = self.names.get(id(node))
+        if known is None:
+            count = self.taken.get(node.name, 0)
+            self.taken[node.name] = count + 1
+            known = node.name if count == 0 else f"{node.name}_{count}"
+            self.names[id(node)] = known
+            self.kept.append(node)
+        return known
+
+    def expr(self, node: Any, outer: int = 0) -> str:
+        """An expression; parenthesised where `outer` binds tighter."""
+        match node:
+            case Var() | Buffer():
+                return self.name(node)
+            case Const(value, dtype):
+                text = repr(value) if dtype.lanes == 1 else f"{value!r}[x{dtype.lanes}]"
+                return text
+            case Binary(op, a, b, _) if op in _SYMBOLS:
+                symbol, level = _SYMBOLS[op]
+                text = f"{self.expr(a, level)} {symbol} {self.expr(b, level + 1)}"
+                return f"({text})" if level < outer else text
+            case Binary(op, a, b, _):
+                return f"{op}({self.expr(a)}, {self.expr(b)})"
+            case Unary(op, a, _):
+                return f"{op}({self.expr(a)})"
+            case Cast(a, dtype):
+                return f"{dtype}({self.expr(a)})"
+            case Select(cond, a, b, _):
+                return f"select({self.expr(cond)}, {self.expr(a)}, {self.expr(b)})"
+            case Load(buffer, indices, _, mask):
+                where = "" if mask is None else f" if {self.expr(mask)}"
+                return f"{self.name(buffer)}[{', '.join(self.expr(i) for i in indices)}{where}]"
+            case Reduce(op, axes, extents, value, _):
+                over = ", ".join(f"{self.name(a)}<{self.expr(e)}" for a, e in zip(axes, extents, strict=True))
+                return f"{op}[{over}]({self.expr(value)})"
+            case Ramp(base, stride, dtype):
+                step = self.expr(stride)
+                return f"ramp({self.expr(base)}, {dtype.lanes})" if step == "1" else (
+                    f"ramp({self.expr(base)}, {dtype.lanes}, step={step})"
+                )
+            case Broadcast(a, dtype):
+                return f"splat({self.expr(a)}, {dtype.lanes})"
+        return str(node)
+
+    def stmt(self, node: Stmt, indent: int) -> list[str]:
+        """The lines of a statement."""
+        pad = "    " * indent
+        match node:
+            case Seq(stmts):
+                return [line for s in stmts for line in self.stmt(s, indent)] or [f"{pad}pass"]
+            case Store(buffer, indices, value, mask, _):
+                where = "" if mask is None else f" if {self.expr(mask)}"
+                target = f"{self.name(buffer)}[{', '.join(self.expr(i) for i in indices)}{where}]"
+                return [f"{pad}{target} = {self.expr(value)}"]
+            case For(var, extent, body, kind):
+                loop = {"serial": "range", "unroll": "unroll", "lanes": "lanes"}[kind]
+                head = f"{pad}for {self.name(var)} in {loop}({self.expr(extent)}):"
+                return [head, *self.stmt(body, indent + 1)]
+            case OnMapping(names, mapping, worker, body, _):
+                targets = ", ".join(self.name(v) for v in names) + ("," if len(names) == 1 else "")
+                head = f"{pad}for {targets} in ({mapping}).on({self.expr(worker)}):"
+                return [head, *self.stmt(body, indent + 1)]
+            case If(cond, then, orelse):
+                lines = [f"{pad}if {self.expr(cond)}:", *self.stmt(then, indent + 1)]
+                return lines if orelse is None else [*lines, f"{pad}else:", *self.stmt(orelse, indent + 1)]
+            case Let(var, value, body):
+                return [f"{pad}{self.name(var)} = {self.expr(value)}", *self.stmt(body, indent)]
+        raise TypeError(f"cannot print {type(node).__name__}")
+
+    def buffer(self, node: Buffer) -> str:
+        """A buffer's declaration."""
+        shape = ", ".join(self.expr(d) for d in node.shape)
+        strides = "" if node.strides is None else f" strides [{', '.join(self.expr(s) for s in node.strides)}]"
+        return f"{self.name(node)}: {node.dtype}[{shape}]{strides}"
+
+    def program(self, node: Program) -> str:
+        """The whole program."""
+        lines = [f"program {node.name}("]
+        lines += [f"    {self.buffer(p)}," for p in node.params]
+        lines += [f"    {self.name(s)}: i64," for s in node.scalars]
+        lines.append("):")
+        lines += [f"    {b.scope} {self.buffer(b)}" for b in node.locals]
+        lines.append(f"    for {self.name(node.task)} in tasks({self.expr(node.tasks)}):")
+        return "\n".join([*lines, *self.stmt(node.body, 2)]) + "\n"
+
+
+def text(node: Any) -> str:
+    """The text of a program, statement, buffer or expression."""
+    printer = Printer()
+    if isinstance(node, Program):
+        return printer.program(node)
+    if isinstance(node, Stmt):
+        return "\n".join(printer.stmt(node, 0)) + "\n"
+    if isinstance(node, Buffer):
+        return printer.buffer(node)
+    return printer.expr(node) if isinstance(node, Expr) else str(node)

@@ -1,0 +1,244 @@
+"""The language of tensor programs: a Python function becomes a `Program` (Hidet, ASPLOS'23, section 5.1).
+
+The schedule is written in place: buffers are declared in a scope, `for i, j in mapping.on(worker)` gives tasks to
+workers, `mapping.lanes()` gives them to the lanes of vector registers, `parallel(...)` is the grid of parallel tasks.
+Python control flow runs while the program is written (so `for v in range(4)` copies its body four times).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from ..base.errors import ProgramError
+from ..ir import expr as E
+from ..ir.dtypes import DType, i64
+from ..ir.dtypes import dtype as as_dtype
+from ..ir.expr import Buffer, Expr, Var
+from ..ir.stmt import For, If, OnMapping, Program, Store
+from ..mapping.mapping import TaskMapping, install_tracer
+from .trace import Builder, close, current, located, where, writing
+
+
+class Tensor:
+    """A buffer inside a program: `t[i, j]` reads, `t[i, j] = value` writes, `t[i, j] += value` updates."""
+
+    def __init__(self, buffer: Buffer) -> None:
+        self.buffer = buffer
+        self.shape = buffer.shape
+        self.dtype = buffer.dtype
+
+    def _indices(self, key: Any) -> tuple[Any, ...]:
+        key = key if isinstance(key, tuple) else (key,)
+        if len(key) != len(self.shape):
+            text = f"{self.buffer.name} has {len(self.shape)} dims, got {len(key)} indices"
+            raise ProgramError(where(), text)
+        for axis, (index, extent) in enumerate(zip(key, self.shape, strict=True)):
+            if isinstance(index, Expr) and not index.dtype.is_int:
+                raise ProgramError(where(), f"{self.buffer.name}: index {axis} is {index.dtype}, expected an integer")
+            if not isinstance(index, Expr) and not hasattr(index, "__index__"):
+                kind = type(index).__name__
+                raise ProgramError(where(), f"{self.buffer.name}: index {axis} is a {kind}, expected an integer")
+            if isinstance(index, int) and isinstance(extent, int) and not 0 <= index < extent:
+                text = f"{self.buffer.name}: index {axis} is {index}, expected 0 <= index < {extent}"
+                raise ProgramError(where(), text)
+        return key
+
+    def __getitem__(self, key: Any) -> Expr:
+        return E.load(self.buffer, *self._indices(key))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        indices = tuple(E.wrap(i, i64) for i in self._indices(key))
+        with located():
+            value = E.wrap(value, self.dtype)
+        if value.dtype.scalar != self.dtype:
+            text = f"{self.buffer.name} holds {self.dtype}, got a value of {value.dtype}: cast(value, '{self.dtype}')"
+            raise ProgramError(where(), text)
+        current().emit(Store(self.buffer, indices, value, None, where()))
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """Annotation of a tensor parameter: `f32["m", "k"]`; a name is a symbolic dim, bound by the arrays passed."""
+
+    dtype: DType
+    dims: tuple[int | str, ...]
+
+
+class TensorType:
+    """`f32["m", 64]` in an annotation."""
+
+    def __init__(self, dtype: DType) -> None:
+        self.dtype = dtype
+
+    def __getitem__(self, dims: Any) -> TensorSpec:
+        return TensorSpec(self.dtype, dims if isinstance(dims, tuple) else (dims,))
+
+
+def range_(extent: Any, name: str = "i") -> Iterator[Var]:
+    """A serial loop: `for k in range_(n)`."""
+    yield from _loop(name, extent, "serial")
+
+
+def unroll(extent: int, name: str = "u") -> Iterator[Var]:
+    """A loop that lowering expands; extent is a constant."""
+    if not isinstance(extent, int):
+        raise ProgramError(where(), f"unroll needs a constant extent, got {type(extent).__name__}")
+    yield from _loop(name, extent, "unroll")
+
+
+def _loop(name: str, extent: Any, kind: str) -> Iterator[Var]:
+    builder = current()
+    with located():
+        extent = E.wrap(extent, i64)
+    var = Var(builder.fresh(name), i64)
+    with builder.block(f"loop over {var.name}") as body:
+        yield var
+    builder.emit(For(var, extent, body[0], kind))
+
+
+def _on(mapping: TaskMapping, worker: Expr, loop: bool = False) -> Iterator[tuple[Var, ...]]:
+    """`for i, j in mapping.on(worker)`."""
+    builder = current()
+    variables = tuple(Var(builder.fresh(f"t{axis}"), i64) for axis in range(len(mapping.shape)))
+    with builder.block(f"loop over {mapping}") as body:
+        yield variables
+    builder.emit(OnMapping(variables, mapping, worker, body[0], not loop))
+
+
+install_tracer(_on)
+
+
+def loops(mapping: TaskMapping, worker: Any = 0) -> Iterator[tuple[Var, ...]]:
+    """Like mapping.on(worker), but the steps of each worker are loops at run time, not unrolled code."""
+    yield from _on(mapping, E.wrap(worker, i64), loop=True)
+
+
+def lanes(mapping: TaskMapping) -> Iterator[tuple[Var, ...]]:
+    """The workers of `mapping` are the lanes of a vector register: `for i, j in lanes(repeat(6, 4) * spatial(1, 16))`."""
+    builder = current()
+    worker = Var(builder.fresh("lane"), i64)
+    with builder.block(f"lanes of {mapping}") as body:
+        yield from _on(mapping, worker)
+    builder.emit(For(worker, E.wrap(mapping.num_workers), body[0], "lanes"))
+
+
+def parallel(*extents: Any) -> Iterator[tuple[Expr, ...]]:
+    """The grid of parallel tasks; once in a program, around everything that a task does."""
+    builder = current()
+    if builder.grid is not None:
+        raise ProgramError(where(), "a program has one grid of parallel tasks: parallel(...) stands here twice")
+    if len(builder.blocks) != 1 or builder.blocks[0]:
+        raise ProgramError(where(), "parallel(...) must be the outermost statement of the program")
+    with located():
+        sizes = [E.wrap(extent, i64) for extent in extents]
+    task = Var("task", i64)
+    builder.grid = (task, sizes)
+    point: list[Expr] = []
+    rest: Expr = task
+    for size in reversed(sizes[1:]):
+        point.append(rest % size)
+        rest = rest // size
+    point.append(rest)
+    yield tuple(builder.let(f"g{axis}", value) for axis, value in enumerate(reversed(point)))
+
+
+def let(name: str, value: Any) -> Expr:
+    """Compute a value once and give it a name; constants stay constants."""
+    value = E.wrap(value, i64)
+    return value if isinstance(value, (E.Const, Var)) else current().let(name, value)
+
+
+@contextmanager
+def when(cond: Expr | bool) -> Iterator[None]:
+    """`with when(i < n):` runs its body where the condition holds."""
+    builder = current()
+    with builder.block("when") as body:
+        yield
+    builder.emit(If(E.wrap(cond), body[0]))
+
+
+def _declare(name: str, dtype: DType | str, shape: Sequence[int], scope: str) -> Tensor:
+    builder = current()
+    with located():
+        kind = as_dtype(dtype)
+    if any(not isinstance(extent, int) or extent < 1 for extent in shape):
+        raise ProgramError(where(), f"{name}: extents of a {scope} buffer are positive ints, got {tuple(shape)}")
+    buffer = Buffer(builder.fresh(name), kind, tuple(shape), None, scope, 64)
+    builder.locals.append(buffer)
+    return Tensor(buffer)
+
+
+def register(dtype: DType | str, shape: Sequence[int], name: str = "reg") -> Tensor:
+    """A buffer in registers: after unrolling its indices must be constants (plus the lane)."""
+    return _declare(name, dtype, shape, "register")
+
+
+def local(dtype: DType | str, shape: Sequence[int], name: str = "local") -> Tensor:
+    """A buffer in a task's own memory (cache), uninitialised."""
+    return _declare(name, dtype, shape, "local")
+
+
+def finish(builder: Builder, params: Sequence[Buffer], scalars: Sequence[Var]) -> Program:
+    """The program that a builder has recorded."""
+    task, sizes = builder.grid or (Var("task", i64), [E.wrap(1)])
+    tasks: Expr = sizes[0]
+    for size in sizes[1:]:
+        tasks = tasks * size
+    body = close(builder.blocks[0])
+    return Program(builder.name, tuple(params), tuple(scalars), task, tasks, tuple(builder.locals), body)
+
+
+@contextmanager
+def build(name: str, params: Sequence[Buffer], scalars: Sequence[Var] = ()) -> Iterator[ProgramSlot]:
+    """How schedule templates write a program: statements inside the block go to it; read `.program` afterwards."""
+    slot = ProgramSlot()
+    with writing(name) as builder:
+        yield slot
+    slot.program = finish(builder, params, scalars)
+
+
+class ProgramSlot:
+    """Receives the program when the block of `build` ends."""
+
+    program: Program
+
+
+def program(fn: Callable[..., None]) -> Program:
+    """Decorator: the function's annotated parameters are tensors; its body is run once to record the program.
+
+    Raises ProgramError (file, line and reason) for whatever the function does wrong.
+    """
+    symbols: dict[str, Var] = {}
+    tensors: list[Tensor] = []
+    origin = f"{inspect.getsourcefile(fn)}:{fn.__code__.co_firstlineno}"
+    for name, parameter in inspect.signature(fn, eval_str=True).parameters.items():
+        spec = parameter.annotation
+        if not isinstance(spec, TensorSpec):
+            text = f"parameter {name!r} of {fn.__name__} needs a tensor annotation such as f32['m', 'n'], got {spec!r}"
+            raise ProgramError(origin, text)
+        shape = tuple(symbols.setdefault(d, Var(d, i64)) if isinstance(d, str) else d for d in spec.dims)
+        tensors.append(Tensor(Buffer(name, spec.dtype, shape)))
+    with build(fn.__name__, [t.buffer for t in tensors], list(symbols.values())) as slot:
+        try:
+            fn(*tensors)
+        except ProgramError:
+            raise
+        except (TypeError, ValueError, NameError, AttributeError, KeyError, IndexError) as error:
+            raise ProgramError(_line_of(error, fn), f"{type(error).__name__}: {error}") from error
+    return slot.program
+
+
+def _line_of(error: BaseException, fn: Callable[..., None]) -> str:
+    """"file:line" of the deepest frame of the user's file in a traceback."""
+    source = fn.__code__.co_filename
+    place = f"{source}:{fn.__code__.co_firstlineno}"
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == source:
+            place = f"{source}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return place

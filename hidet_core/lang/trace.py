@@ -1,0 +1,107 @@
+"""The builder behind the language: Python runs the user's function once, and what it does is recorded.
+
+Loops are generators that yield once: the statements run between two `next` calls are the loop's body. Where a mistake
+is made, the error names the file and line of the nearest frame outside this package.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..base.errors import ProgramError
+from ..ir.expr import Expr, Var
+from ..ir.stmt import Let, Stmt, seq
+
+_OURS = str(Path(__file__).resolve().parent)
+
+
+def where() -> str:
+    """ "file:line" of the program's author: the nearest frame outside lang and outside mapping's `.on`."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        path = frame.f_code.co_filename
+        if not path.startswith(_OURS) and not path.endswith(("mapping/mapping.py", "contextlib.py", "ir/expr.py")):
+            return f"{path}:{frame.f_lineno}"
+        frame = frame.f_back
+    return "<unknown>"
+
+
+class Builder:
+    """Collects the statements of one program. `blocks` is the stack of open bodies."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.blocks: list[list[Stmt | Let]] = [[]]
+        self.counts: dict[str, int] = {}
+        self.locals: list[Any] = []
+        self.grid: tuple[Var, list[Expr]] | None = None
+        self.open: list[str] = []  # "what (file:line)" of each open block
+
+    def emit(self, stmt: Stmt) -> None:
+        self.blocks[-1].append(stmt)
+
+    def fresh(self, name: str) -> str:
+        """name, or name with a number where the program has it already."""
+        count = self.counts.get(name, 0)
+        self.counts[name] = count + 1
+        return name if count == 0 else f"{name}{count}"
+
+    def let(self, name: str, value: Expr) -> Var:
+        """Bind value to a new variable from here to the end of the block."""
+        var = Var(self.fresh(name), value.dtype)
+        self.blocks[-1].append(Let(var, value, seq()))
+        return var
+
+    @contextmanager
+    def block(self, what: str) -> Iterator[list[Stmt]]:
+        """Open a body; the list holds its one statement when the block is closed."""
+        self.open.append(f"{what} ({where()})")
+        self.blocks.append([])
+        result: list[Stmt] = []
+        yield result
+        self.open.pop()
+        result.append(close(self.blocks.pop()))
+
+
+def close(stmts: list[Stmt]) -> Stmt:
+    """A block's statements as one, lets nested around what follows them."""
+    body = seq()
+    for stmt in reversed(stmts):
+        body = Let(stmt.var, stmt.value, body) if isinstance(stmt, Let) else seq(stmt, body)
+    return body
+
+
+_stack: list[Builder] = []
+
+
+def current() -> Builder:
+    """The program being written. Raises ProgramError outside one."""
+    if not _stack:
+        raise ProgramError(where(), "no program is being written: use this inside a function marked @program")
+    return _stack[-1]
+
+
+@contextmanager
+def writing(name: str) -> Iterator[Builder]:
+    """Write a program: statements go to this builder until the block ends."""
+    builder = Builder(name)
+    _stack.append(builder)
+    try:
+        yield builder
+    finally:
+        _stack.pop()
+    if len(builder.blocks) != 1:
+        raise ProgramError(where(), f"a loop was left early (break or return inside): {builder.open[-1]}")
+
+
+@contextmanager
+def located() -> Iterator[None]:
+    """Turn mistakes found while a node is built into errors that name the author's file and line."""
+    try:
+        yield
+    except (TypeError, ValueError, KeyError, IndexError) as error:
+        raise ProgramError(where(), str(error)) from error

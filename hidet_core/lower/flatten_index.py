@@ -1,0 +1,97 @@
+"""Give every access one flat index and simplify the program under the ranges of its loops.
+
+takes: no OnMapping        gives: every Load and Store has exactly one flat, simplified i64 index; decided branches gone
+rewrite:
+    x[i, j]  ->  x[i*stride0 + j*stride1]          if i < n: s   ->  s        where i < n is known
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..ir.dtypes import i64
+from ..ir.expr import Buffer, Const, Expr, Load, Var, wrap
+from ..ir.node import rebuild, rewrite
+from ..ir.simplify import Simplifier
+from ..ir.stmt import For, If, Let, Program, Seq, Stmt, Store, seq
+from ..ir.substitute import substitute
+
+
+def strides_of(buffer: Buffer) -> tuple[int | Expr, ...]:
+    """The strides of a buffer in elements; row-major where it has none of its own."""
+    if buffer.strides is not None:
+        return buffer.strides
+    strides: list[int | Expr] = []
+    step: int | Expr = 1
+    for extent in reversed(buffer.shape):
+        strides.append(step)
+        step = extent * step
+    return tuple(reversed(strides))
+
+
+def flat(buffer: Buffer, indices: Sequence[Expr]) -> Expr:
+    """The flat index of buffer[indices]."""
+    total: Expr = Const(0, i64)
+    for index, stride in zip(indices, strides_of(buffer), strict=True):
+        total = total + index * wrap(stride, i64)
+    return total
+
+
+def flatten_index(program: Program) -> Program:
+    """Flatten and simplify."""
+    simplifier = Simplifier()
+    simplifier.bind(program.task, program.tasks)
+    body = _Flatten(simplifier).stmt(program.body)
+    return rebuild(program, {"body": body, "tasks": simplifier.simplify(program.tasks)})
+
+
+class _Flatten:
+    """One walk over the statements, with the ranges of all variables in scope."""
+
+    def __init__(self, simplifier: Simplifier) -> None:
+        self.simplifier = simplifier
+
+    def expr(self, node: Expr) -> Expr:
+        return self.simplifier.simplify(rewrite(node, _flat_load))
+
+    def stmt(self, node: Stmt) -> Stmt:
+        match node:
+            case Seq(stmts):
+                return seq(*(self.stmt(s) for s in stmts))
+            case Store(buffer, indices, value, mask, _):
+                index = self.expr(flat(buffer, indices))
+                new_mask = None if mask is None else self.expr(mask)
+                return rebuild(node, {"indices": (index,), "value": self.expr(value), "mask": new_mask})
+            case For(var, extent, body, _):
+                return self._loop(node, var, extent, body)
+            case If(cond, then, orelse):
+                return self._branch(node, self.expr(cond), then, orelse)
+            case Let(var, value, body):
+                new = self.expr(value)
+                if isinstance(new, (Const, Var)):
+                    return self.stmt(substitute(body, {var: new}))
+                self.simplifier.bind_value(var, new)
+                return rebuild(node, {"value": new, "body": self.stmt(body)})
+        raise TypeError(f"flatten_index: unexpected {type(node).__name__}")
+
+    def _loop(self, node: For, var: Var, extent: Expr, body: Stmt) -> Stmt:
+        size = self.expr(extent)
+        if isinstance(size, Const) and size.value == 1:
+            return self.stmt(substitute(body, {var: Const(0, i64)}))
+        if isinstance(size, Const) and size.value <= 0:
+            return seq()
+        self.simplifier.bind(var, size)
+        return rebuild(node, {"extent": size, "body": self.stmt(body)})
+
+    def _branch(self, node: If, cond: Expr, then: Stmt, orelse: Stmt | None) -> Stmt:
+        if isinstance(cond, Const):
+            taken = then if cond.value else orelse
+            return seq() if taken is None else self.stmt(taken)
+        other = None if orelse is None else self.stmt(orelse)
+        return rebuild(node, {"cond": cond, "then": self.stmt(then), "orelse": other})
+
+
+def _flat_load(node: object) -> Expr | None:
+    if isinstance(node, Load) and not (len(node.indices) == 1 and node.buffer.strides in (None, (1,))):
+        return rebuild(node, {"indices": (flat(node.buffer, node.indices),)})
+    return None

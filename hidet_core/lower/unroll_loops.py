@@ -1,0 +1,33 @@
+"""Expand loops of kind 'unroll' into copies of their bodies.
+
+takes: any program after expand_mapping        gives: no For of kind 'unroll'
+rewrite:
+    for i in unroll(2): s(i)   ->   s(0); s(1)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..base.errors import CompilerBug
+from ..ir.dtypes import i64
+from ..ir.expr import Const
+from ..ir.node import rewrite
+from ..ir.stmt import For, Program, Stmt, seq
+from ..ir.substitute import substitute
+
+
+def unroll_loops(program: Program) -> Program:
+    """Unroll, inner loops first."""
+
+    def rule(node: Any) -> Any:
+        return _unroll(node) if isinstance(node, For) and node.kind == "unroll" else None
+
+    return rewrite(program, rule)
+
+
+def _unroll(loop: For) -> Stmt:
+    if not isinstance(loop.extent, Const):
+        raise CompilerBug("unroll_loops", f"the extent of {loop.var.name} is not a constant")
+    copies = (substitute(loop.body, {loop.var: Const(i, i64)}, fresh=True) for i in range(int(loop.extent.value)))
+    return seq(*copies)

@@ -1,0 +1,177 @@
+"""Turn 'lanes' loops into vector code: all iterations at once, in the lanes of vector registers.
+
+takes: flat, simplified indices        gives: no For of kind 'lanes'; vector Loads and Stores with Ramp indices; masks
+rewrite, for lane in lanes(16):
+    y[i*16 + lane] = x[i*16 + lane] * s[i]     ->  y[ramp(i*16, 16)] = x[ramp(i*16, 16)] * splat(s[i], 16)
+    if i*16 + lane < n: store                  ->  store under the mask ramp(i*16, 16) < n
+Values that do not depend on the lane stay scalar until they meet one that does.
+"""
+
+from __future__ import annotations
+
+from ..base.errors import CompilerBug
+from ..ir import poly as P
+from ..ir.dtypes import i64
+from ..ir.expr import (
+    Binary,
+    Broadcast,
+    Cast,
+    Const,
+    Expr,
+    Load,
+    Ramp,
+    Select,
+    Unary,
+    Var,
+    binary,
+    both,
+    broadcast,
+    cast,
+    select,
+    unary,
+)
+from ..ir.node import rebuild, rewrite, walk
+from ..ir.simplify import Simplifier
+from ..ir.stmt import For, If, Let, Program, Seq, Stmt, Store, seq
+
+
+def vectorize_lanes(program: Program) -> Program:
+    """Vectorise every 'lanes' loop."""
+    return rewrite(program, lambda node: _vectorize(node) if isinstance(node, For) and node.kind == "lanes" else None)
+
+
+def _vectorize(loop: For) -> Stmt:
+    if not isinstance(loop.extent, Const):
+        raise CompilerBug("vectorize_lanes", "the number of lanes is not a constant")
+    if any(isinstance(node, For) and node.kind == "lanes" for node in walk(loop.body)):
+        raise CompilerBug("vectorize_lanes", "a lanes loop inside a lanes loop")
+    return _Vectorizer(loop.var, int(loop.extent.value)).stmt(loop.body, None)
+
+
+class _Vectorizer:
+    """Vectorises over one lane variable."""
+
+    def __init__(self, lane: Var, lanes: int) -> None:
+        self.lane = lane
+        self.lanes = lanes
+        self.simplifier = Simplifier({lane: lanes})
+        self.vectors: dict[Var, Var] = {}  # let-bound values that depend on the lane
+        self.memo: dict[tuple[int, int], tuple[Expr, Expr]] = {}
+        self.uses: dict[int, tuple[Expr, bool]] = {}
+
+    def depends(self, node: Expr) -> bool:
+        """Whether a value differs between lanes."""
+        known = self.uses.get(id(node))
+        if known is None:
+            names = (n for n in walk(node) if isinstance(n, Var))
+            known = (node, any(n is self.lane or n in self.vectors for n in names))
+            self.uses[id(node)] = known
+        return known[1]
+
+    # -- statements ----------------------------------------------------------------------------------------------
+
+    def stmt(self, node: Stmt, mask: Expr | None) -> Stmt:
+        match node:
+            case Seq(stmts):
+                return seq(*(self.stmt(s, mask) for s in stmts))
+            case Store():
+                return self._store(node, mask)
+            case For(_, extent, body, _):
+                if self.depends(extent):
+                    raise CompilerBug("vectorize_lanes", "the extent of a loop differs between lanes")
+                return rebuild(node, {"body": self.stmt(body, mask)})
+            case If(cond, then, orelse):
+                return self._branch(node, cond, then, orelse, mask)
+            case Let(var, value, body):
+                if not self.depends(value):
+                    return rebuild(node, {"body": self.stmt(body, mask)})
+                new = self.expr(value, mask)
+                self.vectors[var] = Var(var.name, new.dtype)
+                return Let(self.vectors[var], new, self.stmt(body, mask))
+        raise CompilerBug("vectorize_lanes", f"unexpected {type(node).__name__}")
+
+    def _branch(self, node: If, cond: Expr, then: Stmt, orelse: Stmt | None, mask: Expr | None) -> Stmt:
+        if not self.depends(cond):
+            other = None if orelse is None else self.stmt(orelse, mask)
+            return rebuild(node, {"then": self.stmt(then, mask), "orelse": other})
+        yes = broadcast(self.expr(cond, mask), self.lanes)
+        taken = self.stmt(then, yes if mask is None else both(mask, yes))
+        if orelse is None:
+            return taken
+        no = unary("not", yes)
+        return seq(taken, self.stmt(orelse, no if mask is None else both(mask, no)))
+
+    def _store(self, node: Store, mask: Expr | None) -> Stmt:
+        if node.mask is not None:
+            own = broadcast(self.expr(node.mask, mask), self.lanes)
+            mask = own if mask is None else both(mask, own)
+        (index,) = node.indices
+        value = self.expr(node.value, mask)
+        if not self.depends(index):
+            if value.dtype.lanes > 1 or mask is not None:
+                where = f" at {node.where}" if node.where else ""
+                raise CompilerBug("vectorize_lanes", f"all lanes store to one element of {node.buffer.name}{where}")
+            return rebuild(node, {"value": value})
+        place = self.index(index, mask)
+        value = broadcast(value, self.lanes)
+        if mask is not None and node.buffer.scope == "register":
+            old = Load(node.buffer, (place,), node.buffer.dtype.vector(self.lanes))
+            value, mask = select(mask, value, old), None
+        return rebuild(node, {"indices": (place,), "value": value, "mask": mask})
+
+    # -- expressions ---------------------------------------------------------------------------------------------
+
+    def index(self, node: Expr, mask: Expr | None) -> Expr:
+        """An index: a ramp where it is linear in the lane, else a vector of indices."""
+        form = self.simplifier.poly(node)
+        step = form.terms.get(next(iter(P.atom(self.lane).terms)), 0)
+        rest = P.part(form, lambda mono, _: mono != next(iter(P.atom(self.lane).terms)))
+        base = self.simplifier.expr(rest)
+        if not self.depends(base):
+            return Ramp(base, Const(step, i64), i64.vector(self.lanes))
+        return self.expr(node, mask)
+
+    def expr(self, node: Expr, mask: Expr | None) -> Expr:
+        if not self.depends(node):
+            return node
+        key = (id(node), id(mask))
+        done = self.memo.get(key)
+        if done is None:
+            done = (node, self._expr(node, mask))
+            self.memo[key] = done
+        return done[1]
+
+    def _expr(self, node: Expr, mask: Expr | None) -> Expr:
+        match node:
+            case Var():
+                if node is self.lane:
+                    return Ramp(Const(0, i64), Const(1, i64), i64.vector(self.lanes))
+                return self.vectors[node]
+            case Binary("add" | "sub" | "mul" as op, a, b, dtype) if dtype == i64:
+                linear = self._linear(node)
+                return linear if linear is not None else binary(op, self.expr(a, mask), self.expr(b, mask))
+            case Binary(op, a, b, _):
+                return binary(op, self.expr(a, mask), self.expr(b, mask))
+            case Unary(op, a, _):
+                return unary(op, self.expr(a, mask))
+            case Cast(a, dtype):
+                return cast(self.expr(a, mask), dtype)
+            case Select(cond, a, b, _):
+                return select(self.expr(cond, mask), self.expr(a, mask), self.expr(b, mask))
+            case Load(buffer, (index,), dtype, own):
+                outside = mask if buffer.scope == "global" else None
+                if own is not None:
+                    inner = broadcast(self.expr(own, mask), self.lanes)
+                    outside = inner if outside is None else both(outside, inner)
+                return Load(buffer, (self.index(index, mask),), dtype.vector(self.lanes), outside)
+            case Broadcast() | Ramp():
+                return node
+        raise CompilerBug("vectorize_lanes", f"cannot vectorise {type(node).__name__}")
+
+    def _linear(self, node: Expr) -> Expr | None:
+        form = self.simplifier.poly(node)
+        lane = next(iter(P.atom(self.lane).terms))
+        base = self.simplifier.expr(P.part(form, lambda mono, _: mono != lane))
+        if self.depends(base):
+            return None
+        return Ramp(base, Const(form.terms.get(lane, 0), i64), i64.vector(self.lanes))
