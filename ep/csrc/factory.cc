@@ -1,0 +1,108 @@
+// The library's entry points: what ONNX Runtime calls when it registers the plugin.
+//
+// One Factory per registration, with no state but the function tables. Every callback is guarded.
+#include <atomic>
+#include <memory>
+
+#include "ep/csrc/bridge.h"
+#include "ep/csrc/options.h"
+#include "ep/csrc/ort_api.h"
+#include "ep/csrc/provider.h"
+
+namespace hidet {
+namespace {
+
+// Set once by the Python package when it is imported; the library's only mutable static.
+std::atomic<Bridge*> current_bridge{nullptr};
+
+class Factory : public ort::OrtEpFactory {
+ public:
+  explicit Factory(Api api) : ort::OrtEpFactory{}, api_(api) {
+    ort_version_supported = api.version();
+    GetName = [](const ort::OrtEpFactory*) { return kProviderName; };
+    GetVendor = [](const ort::OrtEpFactory*) { return "HidetEP"; };
+    GetVendorId = [](const ort::OrtEpFactory*) -> uint32_t { return 0; };
+    GetVersion = [](const ort::OrtEpFactory*) { return HIDET_VERSION; };
+    GetSupportedDevices = &Factory::OnGetSupportedDevices;
+    CreateEp = &Factory::OnCreateEp;
+    ReleaseEp = [](ort::OrtEpFactory*, ort::OrtEp* ep) { delete static_cast<Provider*>(ep); };
+    CreateDataTransfer = [](ort::OrtEpFactory*, ort::OrtDataTransferImpl** transfer) {
+      *transfer = nullptr;  // tensors stay in ordinary memory
+      return static_cast<ort::OrtStatus*>(nullptr);
+    };
+  }
+
+ private:
+  static const Api& ApiOf(ort::OrtEpFactory* self) { return static_cast<Factory*>(self)->api_; }
+
+  static ort::OrtStatus* OnGetSupportedDevices(ort::OrtEpFactory* self,
+                                               const ort::OrtHardwareDevice* const* devices,
+                                               size_t num_devices, ort::OrtEpDevice** ep_devices,
+                                               size_t max_ep_devices, size_t* num_ep_devices) {
+    const Api& api = ApiOf(self);
+    return api.Guard([&] {
+      *num_ep_devices = 0;
+      for (size_t i = 0; i < num_devices && *num_ep_devices < max_ep_devices; ++i) {
+        if (api->HardwareDevice_Type(devices[i]) != ort::kCpuDevice) continue;
+        api.Check(api.ep().CreateEpDevice(self, devices[i], nullptr, nullptr,
+                                          &ep_devices[*num_ep_devices]));
+        ++*num_ep_devices;
+      }
+    });
+  }
+
+  static ort::OrtStatus* OnCreateEp(ort::OrtEpFactory* self, const ort::OrtHardwareDevice* const*,
+                                    const ort::OrtKeyValuePairs* const*, size_t,
+                                    const ort::OrtSessionOptions* session_options,
+                                    const ort::OrtLogger* logger, ort::OrtEp** ep) {
+    const Api& api = ApiOf(self);
+    return api.Guard([&] {
+      *ep = nullptr;
+      OptionMap options = ReadOptions(api, *session_options);
+      CheckOptions(options);
+      *ep = new Provider(api, Logger(api, logger), std::move(options));
+    });
+  }
+
+  Api api_;
+};
+
+}  // namespace
+
+Bridge* CurrentBridge() noexcept { return current_bridge.load(std::memory_order_acquire); }
+
+}  // namespace hidet
+
+extern "C" {
+
+void HidetSetBridge(hidet::Bridge* bridge) noexcept {
+  hidet::current_bridge.store(bridge, std::memory_order_release);
+}
+
+hidet::ort::OrtStatus* CreateEpFactories(const char* /*registered_name*/,
+                                         const hidet::ort::OrtApiBase* base,
+                                         const hidet::ort::OrtLogger* /*logger*/,
+                                         hidet::ort::OrtEpFactory** factories,
+                                         size_t max_factories, size_t* num_factories) {
+  try {
+    *num_factories = 0;
+    const hidet::Api api = hidet::Api::Resolve(*base);
+    if (max_factories < 1) {
+      hidet::Fail(hidet::ErrorCode::kInvalidArgument, "HidetEP: no room for a factory");
+    }
+    factories[0] = new hidet::Factory(api);
+    *num_factories = 1;
+    return nullptr;
+  } catch (...) {
+    // 22 is the first version with plugin providers: every runtime that can come here has it.
+    const hidet::ort::OrtApi* oldest = base->GetApi(22);
+    return oldest ? hidet::Api::StatusOfCurrentException(*oldest) : nullptr;
+  }
+}
+
+hidet::ort::OrtStatus* ReleaseEpFactory(hidet::ort::OrtEpFactory* factory) {
+  delete static_cast<hidet::Factory*>(factory);
+  return nullptr;
+}
+
+}  // extern "C"

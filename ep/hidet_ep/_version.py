@@ -1,0 +1,3 @@
+"""The version, in one place: read by pyproject.toml (as text), CMake and the package."""
+
+__version__ = "0.1.0"

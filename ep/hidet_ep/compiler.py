@@ -1,0 +1,42 @@
+"""hidet_core as the partitioner sees it: explain a node, compile a group of nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import hidet_core
+from hidet_core import CompiledPartition, CompileOptions, OnnxGraph, OnnxNode
+
+from .options import Options
+
+
+class CoreCompiler:
+    """Holds the compile options of one session."""
+
+    def __init__(self, options: CompileOptions) -> None:
+        self.options = options
+
+    def explain(self, graph: OnnxGraph, node: OnnxNode) -> str | None:
+        return hidet_core.explain_node(graph, node)
+
+    def compile(
+        self,
+        graph: OnnxGraph,
+        node_ids: Sequence[int],
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+    ) -> CompiledPartition:
+        return hidet_core.compile_partition(graph, node_ids, inputs, outputs, self.options)
+
+
+def make_compiler(options: Options) -> CoreCompiler:
+    """The compiler for a session with these options."""
+    return CoreCompiler(
+        CompileOptions(
+            target=options.target,
+            cache=options.cache,
+            cache_dir=options.cache_dir or None,
+            dump_dir=options.dump_dir or None,
+            debug=options.debug,
+        )
+    )
