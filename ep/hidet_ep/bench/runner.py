@@ -1,0 +1,145 @@
+"""One benchmark from models and providers to a Report: check, time, then measure creation.
+
+The first provider is the baseline. A provider that fails on a model, or whose outputs are further
+than the tolerance from the baseline's, gets a failure instead of times; the others go on.
+"""
+
+import dataclasses
+import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from hidet_ep import zoo
+from hidet_ep.bench.compare import max_relative_error
+from hidet_ep.bench.creation import creation_times
+from hidet_ep.bench.machine import describe_machine
+from hidet_ep.bench.providers import Provider, assignment, open_session
+from hidet_ep.bench.report import ModelReport, Report, Result
+from hidet_ep.bench.timing import interleave
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to measure. batch: size of zoo models, and of symbolic dims of model files."""
+
+    threads: int
+    batch: int = 1
+    image: int = 224
+    seed: int = 0
+    seconds: float = 3.0  # of each provider on each model
+    min_rounds: int = 5
+    tolerance: float = 1e-3
+    creation: bool = True
+
+
+@dataclass
+class Candidate:
+    """A provider on one model while it is measured; run is None once it failed."""
+
+    provider: Provider
+    result: Result
+    run: Callable[[], list[np.ndarray]] | None = None
+
+    def note(self, **figures: object) -> None:
+        self.result = dataclasses.replace(self.result, **figures)
+
+    def fail(self, why: object) -> None:
+        self.run = None
+        self.note(failure=" ".join(str(why).split()))
+
+
+def benchmark(
+    models: Sequence[str], providers: Sequence[Provider], settings: Settings, say: Say = print
+) -> Report:
+    """models: zoo names or paths of .onnx files."""
+    reports = []
+    for number, model in enumerate(models, 1):
+        say(f"[{number}/{len(models)}] {Path(model).stem}")
+        reports.append(benchmark_model(model, providers, settings))
+    return Report(
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        machine=describe_machine(),
+        settings=dataclasses.asdict(settings),
+        models=tuple(reports),
+    )
+
+
+def benchmark_model(model: str, providers: Sequence[Provider], settings: Settings) -> ModelReport:
+    path = model_path(model, settings)
+    loaded = onnx.load(path, load_external_data=False)
+    symbols = {d.dim_param for i in loaded.graph.input for d in i.type.tensor_type.shape.dim}
+    feeds = zoo.inputs(loaded, settings.seed, dict.fromkeys(symbols, settings.batch))
+    candidates = [_open(path, provider, feeds, settings) for provider in providers]
+    _check_outputs(candidates, settings)
+    _time(candidates, settings)
+    if settings.creation:
+        _measure_creation(path, candidates, settings)
+    name = model if model in zoo.names() else path.stem
+    results = tuple(candidate.result for candidate in candidates)
+    return ModelReport(name, settings.batch, len(loaded.graph.node), results)
+
+
+def model_path(model: str, settings: Settings) -> Path:
+    if model in zoo.names():
+        return zoo.path(model, settings.seed, settings.batch, settings.image)
+    path = Path(model)
+    if not path.is_file():
+        known = ", ".join(zoo.names())
+        raise ValueError(f"model {model!r} is neither a file nor in the zoo ({known})")
+    return path
+
+
+def _open(
+    path: Path, provider: Provider, feeds: dict[str, np.ndarray], settings: Settings
+) -> Candidate:
+    candidate = Candidate(provider, Result(provider.label))
+    try:
+        session = open_session(path, provider, settings.threads)
+        session.run(None, feeds)
+    except Exception as error:  # whatever a provider raises is a finding of the report
+        candidate.fail(error)
+        return candidate
+    claims = assignment(session, provider)
+    candidate.note(claimed=claims.share, partitions=claims.partitions)
+    candidate.run = lambda: session.run(None, feeds)
+    return candidate
+
+
+def _check_outputs(candidates: Sequence[Candidate], settings: Settings) -> None:
+    baseline, *others = candidates
+    if baseline.run is None:
+        return
+    reference = baseline.run()
+    for candidate in (c for c in others if c.run):
+        error = max_relative_error(candidate.run(), reference)
+        candidate.note(max_error=error)
+        if not error <= settings.tolerance:
+            candidate.fail(f"error {error:.1e} of the output's scale > {settings.tolerance:.0e}")
+
+
+def _time(candidates: Sequence[Candidate], settings: Settings) -> None:
+    alive = [candidate for candidate in candidates if candidate.run]
+    runs = [candidate.run for candidate in alive]
+    times = interleave(runs, settings.seconds, settings.min_rounds) if runs else []
+    for candidate, stats in zip(alive, times, strict=True):
+        candidate.note(stats=stats)
+    baseline = candidates[0].result.stats
+    for candidate in alive:
+        if baseline and candidate is not candidates[0]:
+            candidate.note(speedup=baseline.median_ms / candidate.result.stats.median_ms)
+
+
+def _measure_creation(path: Path, candidates: Sequence[Candidate], settings: Settings) -> None:
+    for candidate in (c for c in candidates if c.run):
+        try:
+            cold, warm = creation_times(path, candidate.provider, settings.threads)
+        except (RuntimeError, OSError) as error:
+            candidate.fail(error)
+            continue
+        candidate.note(create_cold_s=cold, create_warm_s=warm)
