@@ -73,17 +73,18 @@ Bridge* CurrentBridge() noexcept { return current_bridge.load(std::memory_order_
 
 }  // namespace hidet
 
+#define HIDET_EXPORT __attribute__((visibility("default")))  // and named in exports.map
+
 extern "C" {
 
-void HidetSetBridge(hidet::Bridge* bridge) noexcept {
+HIDET_EXPORT void HidetSetBridge(hidet::Bridge* bridge) noexcept {
   hidet::current_bridge.store(bridge, std::memory_order_release);
 }
 
-hidet::ort::OrtStatus* CreateEpFactories(const char* /*registered_name*/,
-                                         const hidet::ort::OrtApiBase* base,
-                                         const hidet::ort::OrtLogger* /*logger*/,
-                                         hidet::ort::OrtEpFactory** factories,
-                                         size_t max_factories, size_t* num_factories) {
+HIDET_EXPORT hidet::ort::OrtStatus* CreateEpFactories(
+    const char* /*registered_name*/, const hidet::ort::OrtApiBase* base,
+    const hidet::ort::OrtLogger* /*logger*/, hidet::ort::OrtEpFactory** factories,
+    size_t max_factories, size_t* num_factories) {
   try {
     *num_factories = 0;
     const hidet::Api api = hidet::Api::Resolve(*base);
@@ -100,7 +101,7 @@ hidet::ort::OrtStatus* CreateEpFactories(const char* /*registered_name*/,
   }
 }
 
-hidet::ort::OrtStatus* ReleaseEpFactory(hidet::ort::OrtEpFactory* factory) {
+HIDET_EXPORT hidet::ort::OrtStatus* ReleaseEpFactory(hidet::ort::OrtEpFactory* factory) {
   delete static_cast<hidet::Factory*>(factory);
   return nullptr;
 }
