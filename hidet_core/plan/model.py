@@ -1,0 +1,96 @@
+"""The plan as frozen dataclasses: no behaviour, no bytes.
+
+Sizes, offsets, task counts and scalars are `Dim`s: ints, or int64 expressions over the plan's
+symbols (add, sub, mul, floordiv, mod, min, max). A symbol is a `Var` that is the size of some input
+axis; the runtime takes its value from the first such axis and checks all other dims. Launches run
+one after the other, in order.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from ..ir.dtypes import DType
+from ..ir.expr import Expr, Var
+
+Dim = int | Expr
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """An input or output: contiguous, row-major, of this shape."""
+
+    name: str
+    dtype: DType
+    shape: tuple[Dim, ...]
+
+
+class BufferKind(enum.IntEnum):
+    """Where a buffer's memory comes from. The numbers are part of the file format."""
+
+    INPUT = 0
+    OUTPUT = 1
+    CONSTANT = 2
+    TEMP = 3
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """Memory that kernels use.
+
+    index: of the plan's input or output, or of the constant array; 0 for TEMP, which lies in the
+    arena. halo_key (TEMP only): the buffer has a border that stays zero. It is zeroed when the
+    arena is made, and shares memory only with buffers of an equal key (the same layout, kernels
+    store into its interior only) that are not alive with it.
+    """
+
+    kind: BufferKind
+    index: int
+    bytes: Dim
+    halo_key: str | None = None
+
+
+@dataclass(frozen=True)
+class KernelCode:
+    """A function of an ELF relocatable object. Kernels with equal images share the loaded code.
+
+    C signature: void symbol(void* const* args, const int64_t* scalars,
+                             int64_t task_begin, int64_t task_end)
+    """
+
+    symbol: str
+    image: bytes
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A pointer given to a kernel: offset_bytes into a buffer."""
+
+    buffer: int
+    offset_bytes: Dim = 0
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One call of a kernel over tasks [0, tasks). work: estimated ns per task on one core."""
+
+    kernel: int
+    args: tuple[Argument, ...]
+    scalars: tuple[Dim, ...]
+    tasks: Dim
+    work: float
+    name: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that the runtime needs to know of a partition, except the contents of the constants."""
+
+    symbols: tuple[Var, ...]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    buffers: tuple[Buffer, ...]
+    kernels: tuple[KernelCode, ...]
+    launches: tuple[Launch, ...]
+    name: str

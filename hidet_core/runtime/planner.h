@@ -1,0 +1,51 @@
+// Assigns offsets in one arena to buffers whose lifetimes are known.
+//
+// Invariants: buffers alive at the same launch do not overlap; a halo buffer shares memory only
+// with halo buffers of the same group and size that are never alive with it (so borders zeroed once
+// stay zero); offsets are multiples of kArenaAlignment. Deterministic.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace hidet {
+
+constexpr int64_t kArenaAlignment = 64;
+
+struct PlannedBuffer {
+  int64_t bytes;       // >= 0
+  int32_t first;       // alive from launch `first` to launch `last`, both included;
+  int32_t last;        // first > last: never used, takes no memory
+  uint32_t halo;       // 0: none, else its group
+  int64_t offset = 0;  // out
+};
+
+// Keeps its scratch memory, so that planning again allocates nothing. One thread at a time.
+class MemoryPlanner {
+ public:
+  // Sets every offset and returns the bytes of the arena. The halo buffers lie in its first
+  // halo_bytes() bytes. Throws Error(kInvalidArgument) if sizes add up to more than 2^62.
+  int64_t Plan(std::vector<PlannedBuffer>& buffers);
+
+  int64_t halo_bytes() const { return halo_bytes_; }
+
+ private:
+  void PlaceHalos(std::vector<PlannedBuffer>& buffers);
+  void PlaceOne(std::vector<PlannedBuffer>& buffers, uint32_t index);
+
+  struct HaloSlot {
+    uint32_t group;
+    int64_t bytes;
+    int64_t offset;
+    int32_t last;  // last launch that uses it so far
+  };
+
+  std::vector<uint32_t> order_;
+  std::vector<uint32_t> placed_;  // buffers with a place outside the halo region, by offset
+  std::vector<HaloSlot> slots_;
+  int64_t halo_bytes_ = 0;
+  int64_t total_ = 0;
+};
+
+}  // namespace hidet

@@ -1,0 +1,70 @@
+#include "hidet_core/runtime/python/python_context.h"
+
+#include <string>
+
+#include "hidet_core/runtime/error.h"
+
+namespace py = pybind11;
+
+namespace hidet::python {
+namespace {
+
+constexpr DataType kAllTypes[] = {
+    DataType::kFloat,  DataType::kUint8,  DataType::kInt8,    DataType::kUint16,  DataType::kInt16,
+    DataType::kInt32,  DataType::kInt64,  DataType::kBool,    DataType::kFloat16, DataType::kDouble,
+    DataType::kUint32, DataType::kUint64, DataType::kBfloat16};
+
+}  // namespace
+
+DataType ToDataType(const py::dtype& dtype) {
+  const auto name = py::cast<std::string>(dtype.attr("name"));
+  for (const DataType type : kAllTypes) {
+    if (name == Info(type).name) return type;
+  }
+  Fail(ErrorCode::kInvalidArgument, "arrays of dtype %s are not supported", name.c_str());
+}
+
+py::dtype ToNumpy(DataType type) {
+  if (type != DataType::kBfloat16) return py::dtype(Info(type).name);
+  try {
+    return py::dtype::from_args(py::module_::import("ml_dtypes").attr("bfloat16"));
+  } catch (py::error_already_set& error) {
+    if (!error.matches(PyExc_ImportError)) throw;
+    return py::dtype("uint16");
+  }
+}
+
+ArrayContext::ArrayContext(const py::list& inputs, std::vector<DataType> output_types,
+                           ThreadPool* pool)
+    : output_types_(std::move(output_types)), outputs_(output_types_.size()), pool_(pool) {
+  for (const py::handle& item : inputs) {
+    const auto array = py::array::ensure(item, py::array::c_style);
+    if (!array) throw py::error_already_set();
+    inputs_.push_back(array);
+    shapes_.emplace_back(array.shape(), array.shape() + array.ndim());
+  }
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    views_.push_back(
+        {inputs_[i].data(), shapes_[i].data(), shapes_[i].size(), ToDataType(inputs_[i].dtype())});
+  }
+}
+
+void* ArrayContext::Output(size_t index, const int64_t* dims, size_t rank) {
+  const py::gil_scoped_acquire gil;
+  const std::vector<py::ssize_t> shape(dims, dims + rank);
+  outputs_[index] = py::array(ToNumpy(output_types_[index]), shape);
+  return outputs_[index].mutable_data();
+}
+
+void ArrayContext::ParallelFor(void (*function)(void*, size_t), size_t total, void* user) {
+  if (pool_ != nullptr) return pool_->ParallelFor(function, total, user);
+  for (size_t i = 0; i < total; ++i) function(user, i);
+}
+
+py::list ArrayContext::TakeOutputs() {
+  py::list result;
+  for (py::array& output : outputs_) result.append(std::move(output));
+  return result;
+}
+
+}  // namespace hidet::python
