@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from hidet_ep.bench.tables import render_markdown, render_text
 from hidet_ep.bench.timing import Stats
 
 SCHEMA = 1
@@ -89,28 +90,14 @@ def failures(report: Report) -> list[str]:
 
 def text_table(report: Report) -> str:
     """Headline, aligned columns, the geometric mean, failures."""
-    header, *rows = table_rows(report)
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    rule = "  ".join("─" * width for width in widths)
-    body = [_aligned(row, widths) for row in rows]
-    if len(report.models) > 1:
-        body.insert(-1, rule)
-    lines = [headline(report), "", _aligned(header, widths), rule, *body]
+    header, rows, footer = table_rows(report)
+    lines = [headline(report), "", render_text(header, rows, footer)]
     return "\n".join([*lines, *(f"FAILED {line}" for line in failures(report))])
 
 
-def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
-    first, *rest = (
-        cell.ljust(width) if column == 0 else cell.rjust(width)
-        for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-    )
-    return "  ".join([first, *rest]).rstrip()
-
-
 def markdown_table(report: Report) -> str:
-    header, *rows = table_rows(report)
-    marks = ["---", *["---:"] * (len(header) - 1)]
-    return "\n".join("| " + " | ".join(row) + " |" for row in (header, marks, *rows))
+    header, rows, footer = table_rows(report)
+    return render_markdown(header, [*rows, *footer])
 
 
 def headline(report: Report) -> str:
@@ -122,17 +109,16 @@ def headline(report: Report) -> str:
     )
 
 
-def table_rows(report: Report) -> list[list[str]]:
-    """Header, one row per model, the geometric mean if there are several models."""
+def table_rows(report: Report) -> tuple[list[str], list[list[str]], list[list[str]]]:
+    """Header, a row per model, and below them the geometric mean if there are several models."""
     providers = [result.provider for result in report.models[0].results]
-    rows = [_header(providers)]
+    rows = []
     for model in report.models:
         baseline, *others = model.results
         cells = [model.model, _times(baseline), _seconds(baseline.create_warm_s)]
         rows.append(cells + [cell for result in others for cell in _result_cells(result)])
-    if len(report.models) > 1 and len(providers) > 1:
-        rows.append(_geomean_row(report, providers))
-    return rows
+    several = len(report.models) > 1 and len(providers) > 1
+    return _header(providers), rows, [_geomean_row(report, providers)] if several else []
 
 
 def _header(providers: Sequence[str]) -> list[str]:
