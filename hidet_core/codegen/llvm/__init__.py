@@ -1,0 +1,5 @@
+"""Lowered programs to LLVM IR text."""
+
+from .emit import emit
+
+__all__ = ["emit"]

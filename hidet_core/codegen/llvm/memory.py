@@ -1,0 +1,346 @@
+"""Loads and stores: contiguous vectors, scalars, gathers and scatters, masks, buffers kept in
+registers.
+
+A flat index is classified once: `Ramp(base, 1)` is a contiguous access, a small constant stride a
+few contiguous ones and shuffles, `Broadcast` a scalar one, anything else a gather or scatter.
+'register' buffers whose indices are all constants become one stack slot per vector, which LLVM
+promotes to registers; others are arrays on the stack.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ...base.errors import CompilerBug
+from ...ir.dtypes import DType, boolean, u8
+from ...ir.expr import Broadcast, Buffer, Const, Expr, Load, Ramp, is_const
+from ...ir.node import walk
+from ...ir.stmt import Program, Store
+from .text import Writer, literal, mangled, memory_type, type_name
+
+MAX_LOCAL_BYTES = 1 << 20  # a task's locals live on the stack of a pool thread
+MAX_SHUFFLED_STRIDE = 4
+Refs = Callable[[Expr], str]
+
+
+@dataclass
+class Slots:
+    """A buffer in registers: stack slots of `width` elements each, by slot number."""
+
+    width: int
+    names: dict[int, str] = field(default_factory=dict)
+
+
+class Memory:
+    """Where each buffer of a program is, and how it is read and written. `refs` gives the value of
+    an expression.
+    """
+
+    def __init__(self, writer: Writer, program: Program, refs: Refs) -> None:
+        self.w = writer
+        self.refs = refs
+        self.pointers = {id(b): f"%p{i}" for i, b in enumerate(program.params)}
+        self.slots: dict[int, Slots] = {}
+        widths = register_widths(program)
+        for buffer in program.locals:
+            width = widths.get(id(buffer), 0)
+            if buffer.scope == "register" and width:
+                self.slots[id(buffer)] = Slots(width)
+            else:
+                self.pointers[id(buffer)] = self._array(buffer)
+
+    def load(self, node: Load) -> str:
+        index, mask, dtype = node.indices[0], node.mask, node.dtype
+        if id(node.buffer) in self.slots:
+            return self._masked_value(self._load_slot(node), mask, dtype)
+        if mask is not None and is_const(mask, True):
+            mask = None
+        if isinstance(index, Broadcast) and (mask is None or mask.dtype.lanes == 1):
+            return self.w.splat(self._load_scalar(node.buffer, index.a, mask), dtype)
+        if dtype.lanes == 1:
+            return self._load_scalar(node.buffer, index, mask)
+        if contiguous(index):
+            return self._load_vector(node.buffer, index.base, mask, dtype)
+        if mask is None and isinstance(index, Ramp) and is_const(index.stride):
+            if 2 <= index.stride.value <= MAX_SHUFFLED_STRIDE:
+                return self._load_strided(
+                    node.buffer, self.refs(index.base), index.stride.value, dtype
+                )
+        return self._gather(node.buffer, index, mask, dtype)
+
+    def store(self, node: Store) -> None:
+        index, mask, lanes = node.indices[0], node.mask, node.indices[0].dtype.lanes
+        if mask is not None and is_const(mask, True):
+            mask = None
+        value = self.refs(node.value)
+        dtype = node.value.dtype
+        if dtype.lanes != lanes:
+            value, dtype = self.w.splat(value, dtype.vector(lanes)), dtype.vector(lanes)
+        if id(node.buffer) in self.slots:
+            self._store_slot(node.buffer, index, value, dtype, mask)
+        elif lanes == 1:
+            self._store_scalar(node.buffer, index, value, dtype, mask)
+        elif contiguous(index):
+            self._store_vector(node.buffer, index.base, value, dtype, mask)
+        else:
+            self._scatter(node.buffer, index, value, dtype, mask)
+
+    # registers
+
+    def _slot(self, buffer: Buffer, number: int) -> tuple[str, DType]:
+        slots = self.slots[id(buffer)]
+        dtype = buffer.dtype.vector(slots.width)
+        if number not in slots.names:
+            slots.names[number] = self.w.alloca(
+                type_name(dtype), max(dtype.bytes, 64 if slots.width > 1 else 1)
+            )
+        return slots.names[number], dtype
+
+    def _load_slot(self, node: Load) -> str:
+        index = node.indices[0]
+        flat, width = _constant_base(index), self.slots[id(node.buffer)].width
+        name, dtype = self._slot(node.buffer, flat // width)
+        whole = self.w.op(f"load {type_name(dtype)}, ptr {name}")
+        if isinstance(index, Ramp) or width == 1:
+            return whole
+        lane = self.w.op(f"extractelement {type_name(dtype)} {whole}, i64 {flat % width}")
+        return self.w.splat(lane, node.dtype) if node.dtype.lanes > 1 else lane
+
+    def _store_slot(
+        self, buffer: Buffer, index: Expr, value: str, dtype: DType, mask: Expr | None
+    ) -> None:
+        flat, width = _constant_base(index), self.slots[id(buffer)].width
+        name, slot = self._slot(buffer, flat // width)
+        kind = type_name(slot)
+        if mask is not None or dtype.lanes != width:
+            old = self.w.op(f"load {kind}, ptr {name}")
+            if dtype.lanes != width:
+                lane, before = f"i64 {flat % width}", type_name(dtype)
+                if mask is not None:
+                    kept = self.w.op(f"extractelement {kind} {old}, {lane}")
+                    value = self.w.op(
+                        f"select i1 {self.refs(mask)}, {before} {value}, {before} {kept}"
+                    )
+                value = self.w.op(f"insertelement {kind} {old}, {before} {value}, {lane}")
+            else:
+                value = self._choose(mask, value, old, slot)
+        self.w.do(f"store {kind} {value}, ptr {name}")
+
+    def _masked_value(self, value: str, mask: Expr | None, dtype: DType) -> str:
+        return value if mask is None else self._choose(mask, value, literal(0, dtype), dtype)
+
+    def _choose(self, mask: Expr, value: str, other: str, dtype: DType) -> str:
+        kind = type_name(dtype)
+        return self.w.op(
+            f"select {type_name(mask.dtype)} {self.refs(mask)}, {kind} {value}, {kind} {other}"
+        )
+
+    # memory
+
+    def _array(self, buffer: Buffer) -> str:
+        size = math.prod(n.value if isinstance(n, Const) else n for n in buffer.shape)
+        if not isinstance(size, int):
+            raise CompilerBug(
+                "codegen", f"local buffer {buffer.name} has a symbolic shape {buffer.shape}"
+            )
+        if size * buffer.dtype.bytes > MAX_LOCAL_BYTES:
+            raise CompilerBug(
+                "codegen",
+                f"local buffer {buffer.name} has {size} elements: too large for the stack",
+            )
+        return self.w.alloca(f"[{max(size, 1)} x {memory_type(buffer.dtype)}]", 64)
+
+    def _address(self, buffer: Buffer, index: str) -> str:
+        pointer = self.pointers.get(id(buffer))
+        if pointer is None:
+            raise CompilerBug(
+                "codegen", f"buffer {buffer.name} is neither a parameter nor a local of the program"
+            )
+        if index == "0":
+            return pointer
+        kind = "i64" if not index.startswith("<") else index
+        return self.w.op(
+            f"getelementptr {memory_type(buffer.dtype)}, ptr {pointer}, {kind} {index}"
+        )
+
+    def _load_scalar(self, buffer: Buffer, index: Expr, mask: Expr | None) -> str:
+        address = self._address(buffer, self.refs(index))
+        if mask is None:
+            return self._read(buffer.dtype, address)
+        done, inside, before = self.w.label("m"), self.w.label("t"), self.w.block
+        self.w.do(f"br i1 {self.refs(mask)}, label %{inside}, label %{done}")
+        before = self.w.block
+        self.w.place(inside)
+        value = self._read(buffer.dtype, address)
+        self.w.do(f"br label %{done}")
+        self.w.place(done)
+        zero = literal(0, buffer.dtype)
+        return self.w.op(f"phi {type_name(buffer.dtype)} [{value}, %{inside}], [{zero}, %{before}]")
+
+    def _store_scalar(
+        self, buffer: Buffer, index: Expr, value: str, dtype: DType, mask: Expr | None
+    ) -> None:
+        address = self._address(buffer, self.refs(index))
+        stored = self._as_stored(value, dtype)
+        text = f"store {memory_type(dtype)} {stored}, ptr {address}, align {dtype.bytes}"
+        if mask is None:
+            self.w.do(text)
+            return
+        condition, done, inside = self.refs(mask), self.w.label("m"), self.w.label("t")
+        self.w.do(f"br i1 {condition}, label %{inside}, label %{done}")
+        self.w.place(inside)
+        self.w.do(text)
+        self.w.do(f"br label %{done}")
+        self.w.place(done)
+
+    def _load_vector(self, buffer: Buffer, base: Expr, mask: Expr | None, dtype: DType) -> str:
+        address = self._address(buffer, self.refs(base))
+        if mask is None:
+            return self._read(dtype, address)
+        held, kind, bits = stored_dtype(dtype), memory_type(dtype), self._mask(mask, dtype.lanes)
+        lanes = type_name(boolean.vector(dtype.lanes))
+        name = f"llvm.masked.load.{_memory_mangled(dtype)}.p0"
+        self.w.module.declare(name, kind, f"ptr, i32, {lanes}, {kind}")
+        arguments = f"ptr {address}, i32 {dtype.bytes}, {lanes} {bits}, {kind} zeroinitializer"
+        return self._as_value(self.w.op(f"call {type_name(held)} @{name}({arguments})"), dtype)
+
+    def _store_vector(
+        self, buffer: Buffer, base: Expr, value: str, dtype: DType, mask: Expr | None
+    ) -> None:
+        address, stored = self._address(buffer, self.refs(base)), self._as_stored(value, dtype)
+        kind = memory_type(dtype)
+        if mask is None:
+            self.w.do(f"store {kind} {stored}, ptr {address}, align {dtype.bytes}")
+            return
+        lanes, bits = type_name(boolean.vector(dtype.lanes)), self._mask(mask, dtype.lanes)
+        name = f"llvm.masked.store.{_memory_mangled(dtype)}.p0"
+        self.w.module.declare(name, "void", f"{kind}, ptr, i32, {lanes}")
+        self.w.do(
+            f"call void @{name}({kind} {stored}, ptr {address}, i32 {dtype.bytes}, {lanes} {bits})"
+        )
+
+    def _load_strided(self, buffer: Buffer, base: str, stride: int, dtype: DType) -> str:
+        """Contiguous loads that cover the first to the last element, nothing beyond, then
+        shuffles.
+        """
+        lanes, kind = dtype.lanes, type_name(dtype)
+        span = stride * (lanes - 1) + 1
+        starts = [*range(0, span - lanes, lanes), span - lanes]
+        found: list[int | None] = [None] * lanes
+        result = "poison"
+        for start in starts:
+            address = self._address(
+                buffer, self.w.op(f"add nsw i64 {base}, {start}") if start else base
+            )
+            part = self._read(dtype, address)
+            picks = []
+            for lane in range(lanes):
+                offset = lane * stride - start
+                if found[lane] is None and 0 <= offset < lanes:
+                    found[lane] = offset
+                    picks.append(f"i32 {lanes + offset}")
+                else:
+                    picks.append("i32 poison" if found[lane] is None else f"i32 {lane}")
+            operands = f"{kind} {result}, {kind} {part}"
+            result = self.w.op(f"shufflevector {operands}, <{lanes} x i32> <{', '.join(picks)}>")
+        return result
+
+    def _gather(self, buffer: Buffer, index: Expr, mask: Expr | None, dtype: DType) -> str:
+        lanes, kind, held = dtype.lanes, memory_type(dtype), stored_dtype(dtype)
+        pointers, bits = self._pointers(buffer, index), self._mask(mask, lanes)
+        name = f"llvm.masked.gather.{_memory_mangled(dtype)}.v{lanes}p0"
+        self.w.module.declare(name, kind, f"<{lanes} x ptr>, i32, <{lanes} x i1>, {kind}")
+        source = f"<{lanes} x ptr> {pointers}, i32 {dtype.bytes}, <{lanes} x i1> {bits}"
+        arguments = f"{source}, {kind} zeroinitializer"
+        return self._as_value(self.w.op(f"call {type_name(held)} @{name}({arguments})"), dtype)
+
+    def _scatter(
+        self, buffer: Buffer, index: Expr, value: str, dtype: DType, mask: Expr | None
+    ) -> None:
+        lanes, kind = dtype.lanes, memory_type(dtype)
+        stored, pointers = self._as_stored(value, dtype), self._pointers(buffer, index)
+        name = f"llvm.masked.scatter.{_memory_mangled(dtype)}.v{lanes}p0"
+        self.w.module.declare(name, "void", f"{kind}, <{lanes} x ptr>, i32, <{lanes} x i1>")
+        bits = self._mask(mask, lanes)
+        target = f"<{lanes} x ptr> {pointers}, i32 {dtype.bytes}, <{lanes} x i1> {bits}"
+        self.w.do(f"call void @{name}({kind} {stored}, {target})")
+
+    def _pointers(self, buffer: Buffer, index: Expr) -> str:
+        pointer = self._address(buffer, "0")
+        kind = memory_type(buffer.dtype)
+        return self.w.op(
+            f"getelementptr {kind}, ptr {pointer}, {type_name(index.dtype)} {self.refs(index)}"
+        )
+
+    def _mask(self, mask: Expr | None, lanes: int) -> str:
+        if mask is None:
+            return literal(True, boolean.vector(lanes))
+        bits = self.refs(mask)
+        return bits if mask.dtype.lanes == lanes else self.w.splat(bits, boolean.vector(lanes))
+
+    def _read(self, dtype: DType, address: str) -> str:
+        return self._as_value(
+            self.w.op(f"load {memory_type(dtype)}, ptr {address}, align {dtype.bytes}"), dtype
+        )
+
+    def _as_value(self, ref: str, dtype: DType) -> str:
+        if not dtype.is_bool:
+            return ref
+        return (
+            self.w.op(f"icmp ne {memory_type(dtype)} {ref}, zeroinitializer")
+            if dtype.lanes > 1
+            else self.w.op(f"icmp ne i8 {ref}, 0")
+        )
+
+    def _as_stored(self, ref: str, dtype: DType) -> str:
+        if not dtype.is_bool:
+            return ref
+        return self.w.op(f"zext {type_name(dtype)} {ref} to {memory_type(dtype)}")
+
+
+def contiguous(index: Expr) -> bool:
+    return isinstance(index, Ramp) and is_const(index.stride, 1)
+
+
+def stored_dtype(dtype: DType) -> DType:
+    return u8.vector(dtype.lanes) if dtype.is_bool else dtype
+
+
+def _memory_mangled(dtype: DType) -> str:
+    return mangled(stored_dtype(dtype))
+
+
+def _constant_base(index: Expr) -> int:
+    if isinstance(index, Ramp):
+        index = index.base
+    elif isinstance(index, Broadcast):
+        index = index.a
+    assert isinstance(index, Const), "register_widths lets only constant indices through"
+    return index.value
+
+
+def register_widths(program: Program) -> dict[int, int]:
+    """For each register buffer, by id: its access width, 0 where an access forbids to keep it in
+    registers.
+    """
+    accesses: dict[int, list[Expr]] = {id(b): [] for b in program.locals if b.scope == "register"}
+    for node in walk(program.body):
+        if isinstance(node, (Load, Store)) and id(node.buffer) in accesses:
+            accesses[id(node.buffer)].append(node.indices[0])
+    return {key: _width(indices) for key, indices in accesses.items()}
+
+
+def _width(indices: list[Expr]) -> int:
+    widths = {index.dtype.lanes for index in indices if isinstance(index, Ramp)}
+    if len(widths) > 1:
+        return 0
+    width = widths.pop() if widths else 1
+    for index in indices:
+        if isinstance(index, Ramp):
+            if not (contiguous(index) and is_const(index.base) and index.base.value % width == 0):
+                return 0
+        elif not is_const(index.a if isinstance(index, Broadcast) else index):
+            return 0
+    return width
