@@ -7,9 +7,9 @@ Options are given as ("HidetEP", {"key": "value"}); hidet_ep.provider(key=value)
 checks it. Names below follow ONNX Runtime's packaging guide for plugin providers.
 """
 
-from ._version import __version__
-from .options import Options, provider
-from .registration import (
+from hidet_ep._version import __version__
+from hidet_ep.options import Options, provider
+from hidet_ep.registration import (
     get_ep_name,
     get_ep_names,
     get_library_path,

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import hidet_core
 from hidet_core import CompiledPartition, CompileOptions, OnnxGraph, OnnxNode
-
-from .options import Options
+from hidet_ep.options import Options
 
 
 class CoreCompiler:

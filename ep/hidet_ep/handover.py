@@ -1,8 +1,8 @@
 """The Python side of the bridge: plain data from C++ in, plain data out.
 
-`partition` is called in GetCapability, once per graph level (bodies of If and Loop first). It builds
-the OnnxGraph, asks the partitioner, and returns ([(node ids, plan, constants)], [(node, op type,
-reason)], [warning]). Initializers are views of ONNX Runtime's memory, valid until it returns.
+`partition` is called in GetCapability, once per graph level (bodies of If and Loop first). It
+builds the OnnxGraph, asks the partitioner, and returns ([(node ids, plan, constants)], [(node, op
+type, reason)], [warning]). Initializers are views of ONNX Runtime's memory, valid until it returns.
 The dict `view` is made by GraphToPython in ep/csrc/bridge_module.cc.
 """
 
@@ -17,11 +17,10 @@ from typing import Any
 import numpy as np
 
 from hidet_core import BadOption, OnnxGraph, OnnxNode, OnnxValue
-
-from .compiler import make_compiler
-from .options import Options, parse
-from .partitioner import PartitionResult
-from .partitioner import partition as partition_graph
+from hidet_ep.compiler import make_compiler
+from hidet_ep.options import parse
+from hidet_ep.partitioner import PartitionResult
+from hidet_ep.partitioner import partition as partition_graph
 
 # TensorProto.DataType -> NumPy; other types (strings, 4-bit, bfloat16) have no view
 NUMPY_TYPES = {
@@ -111,7 +110,7 @@ def _to_value(name: str, dtype: int, shape: tuple | None, data: Any, constant: b
 def _to_node(node: dict[str, Any]) -> OnnxNode:
     return OnnxNode(
         id=node["id"],
-        name=node["name"],
+        name=node["name"] or f"{node['op_type']}_{node['id']}",
         op_type=node["op_type"],
         domain=node["domain"],
         since_version=node["since_version"],

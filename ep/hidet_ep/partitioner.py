@@ -1,9 +1,9 @@
 """Decides which nodes of a graph HidetEP takes: a pure function of the graph and the options.
 
-In: an OnnxGraph with every node of one graph level. Out: compiled partitions, and for each other node
-the reason why it is left. Invariants: every node is in exactly one partition or refused once; each
-partition is a convex group, and the groups are the fewest possible (convex.py) unless a group was not
-worth the hand-over or failed to compile.
+In: an OnnxGraph with every node of one graph level. Out: compiled partitions, and for each other
+node the reason why it is left. Invariants: every node is in exactly one partition or refused once;
+each partition is a convex group, and the groups are the fewest possible (convex.py) unless a group
+was not worth the hand-over or failed to compile.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from hidet_core import HidetError, OnnxGraph, OnnxNode, OnnxValue, Unsupported
-
-from .convex import convex_groups
-from .options import Options
+from hidet_ep.convex import convex_groups
+from hidet_ep.options import Options
 
 # operators that only move or rename data
 LAYOUT_OPS = frozenset(
@@ -85,8 +84,8 @@ def partition(
     reserved: Mapping[int, str] | None = None,
     implicit: Mapping[int, Sequence[str]] | None = None,
 ) -> PartitionResult:
-    """`reserved`: nodes that are not ours to take, with the reason. `implicit`: outer values that the
-    bodies of a control-flow node use."""
+    """`reserved`: nodes that are not ours to take, with the reason. `implicit`: outer values that
+    the bodies of a control-flow node use."""
     return _Partitioner(graph, compiler, options, dict(reserved or {}), implicit or {}).run()
 
 
@@ -185,9 +184,7 @@ class _Partitioner:
         self.reasons.update((node.id, reason) for node in nodes)
 
 
-def _consumers(
-    graph: OnnxGraph, implicit: Mapping[int, Sequence[str]]
-) -> dict[str, set[int]]:
+def _consumers(graph: OnnxGraph, implicit: Mapping[int, Sequence[str]]) -> dict[str, set[int]]:
     consumers: dict[str, set[int]] = {}
     for node in graph.nodes:
         for name in (*node.inputs, *implicit.get(node.id, ())):
@@ -241,5 +238,3 @@ def _is_shape(value: OnnxValue | None) -> bool:
         return False
     sizes = [size for size in value.shape if isinstance(size, int)]
     return len(sizes) == len(value.shape) and prod(sizes) <= SHAPE_ELEMENTS
-
-

@@ -12,8 +12,8 @@ import importlib.util
 import threading
 from pathlib import Path
 
-from . import _bridge, handover
-from .options import PROVIDER_NAME
+from hidet_ep import _bridge, handover
+from hidet_ep.options import PROVIDER_NAME
 
 MINIMUM_ONNXRUNTIME = (1, 27)
 
