@@ -40,7 +40,7 @@ OPTIONAL = {"onnx", "onnxruntime", "cuda", "nvidia", "torch"}
 
 THIRD_PARTY: dict[str, set[str]] = {
     "llvmlite": {"codegen", "build", "target"},
-    "onnx": set(),
+    "onnx": {"importer"},
     "onnxruntime": set(),
 }
 

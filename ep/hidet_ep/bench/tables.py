@@ -26,6 +26,7 @@ def _align(row: Row, widths: Sequence[int], left: Sequence[bool]) -> str:
     return "  ".join(c.ljust(w) if is_left else c.rjust(w) for c, w, is_left in cells).rstrip()
 
 
-def render_markdown(header: Row, rows: Sequence[Row]) -> str:
-    marks = ["---", *["---:"] * (len(header) - 1)]
+def render_markdown(header: Row, rows: Sequence[Row], left: bool = False) -> str:
+    """left: every column is text; otherwise all but the first are figures."""
+    marks = ["---", *["---" if left else "---:"] * (len(header) - 1)]
     return "\n".join("| " + " | ".join(row) + " |" for row in (header, marks, *rows))
