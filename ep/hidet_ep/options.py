@@ -1,7 +1,8 @@
 """The options of the provider: one table, the dataclass `Options`.
 
 In: the texts a user gave, ("HidetEP", {"tuning": "off"}). Out: a checked, typed `Options`, or
-BadOption naming the option, the value and what is allowed. Each field is a row: type, default, rule, help.
+BadOption naming the option, the value and what is allowed. Each field is a row of the table: type,
+default, rule, help.
 """
 
 from __future__ import annotations

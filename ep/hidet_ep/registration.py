@@ -8,7 +8,6 @@ because sessions may be alive until the interpreter ends.
 from __future__ import annotations
 
 import atexit
-import importlib.util
 import threading
 from pathlib import Path
 
@@ -59,8 +58,11 @@ def register() -> None:
 
 def register_if_possible() -> None:
     """`register`, unless there is no onnxruntime: get_library_path() is of use without it."""
-    if importlib.util.find_spec("onnxruntime") is not None:
-        register()
+    try:
+        import onnxruntime  # noqa: F401
+    except ModuleNotFoundError:
+        return
+    register()
 
 
 def _check_version(version: str) -> None:
