@@ -51,12 +51,12 @@ class Simplifier:
 
     # -- environment ---------------------------------------------------------------------------------------------
 
-    def bind(self, var: Var, extent: int | Expr) -> None:
-        """var runs over [0, extent)."""
+    def bind(self, var: Var, extent: int | Expr, inner: bool = True) -> None:
+        """var runs over [0, extent). inner: a loop at run time, deeper than those bound so far."""
         known = self.poly(extent if isinstance(extent, Expr) else Const(extent, i64))
         self.extents[var] = known
         self.bounds[var] = (0, max(self.interval(known)[1] - 1, 0))
-        self.depth[var] = len(self.depth) + 1
+        self.depth[var] = len(self.depth) + 1 if inner else 0
 
     def bind_value(self, var: Var, value: Expr) -> None:
         """var holds a value computed here: bounded as that value is."""

@@ -80,7 +80,7 @@ class _Flatten:
             return self.stmt(substitute(body, {var: Const(0, i64)}))
         if isinstance(size, Const) and size.value <= 0:
             return seq()
-        self.simplifier.bind(var, size)
+        self.simplifier.bind(var, size, inner=node.kind == "serial")
         return rebuild(node, {"extent": size, "body": self.stmt(body)})
 
     def _branch(self, node: If, cond: Expr, then: Stmt, orelse: Stmt | None) -> Stmt:

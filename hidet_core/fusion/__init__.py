@@ -1,0 +1,6 @@
+"""Post-scheduling fusion: prologues and epilogues are written into a program that is already scheduled."""
+
+from .epilogue import Step, fuse_epilogue
+from .prologue import fuse_prologue, inline
+
+__all__ = ["Step", "fuse_epilogue", "fuse_prologue", "inline"]

@@ -1,0 +1,17 @@
+"""CPU schedule templates, one file each; the order is that in which they are asked."""
+
+from ..template import Template
+from .conv import Conv2d
+from .depthwise import Depthwise
+from .injective import Injective
+from .lrn import Lrn
+from .matmul import Matmul
+from .pool import Pool2d
+from .reduce import ReduceTemplate
+from .rows import Rows
+
+TEMPLATES: tuple[Template, ...] = (
+    Depthwise(), Conv2d(), Matmul(), Pool2d(), Rows(), Lrn(), Injective(), ReduceTemplate(),
+)  # fmt: skip
+
+__all__ = ["TEMPLATES"]

@@ -1,0 +1,117 @@
+"""Register-tiled contractions: the micro-kernel that matmul and convolution share on CPUs.
+
+    out[g, m, n] = sum over k of a(g, m, k) * b(g, k, n)
+
+A task is one panel of NR = vectors * lanes columns and a run of row blocks; a row block is MR rows. The tile of MR x NR
+sums lives in vector registers while k runs; `a` is read by scalar broadcast, `b` by vector (hence panels packed
+[panel][k][NR] where it is constant). Rows that do not fill a block get a tile of their own size when the number of
+rows is known, and a guarded tile when it is symbolic. The space is made of register-tile sizes, not of input sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...base.errors import require
+from ...ir.expr import Expr, is_const, wrap
+from ...lang import Tensor, ceildiv, lanes, minimum, parallel, range_, register, repeat, spatial, when
+from ...target.cpu import Cpu
+from ..config import Config
+
+Dim = int | Expr
+Indices = tuple[Expr, ...]
+
+
+@dataclass(frozen=True)
+class TileConfig(Config):
+    """mr x nv: rows and vectors of the register tile; blocks: row blocks of one task."""
+
+    mr: int
+    nv: int
+    blocks: int
+
+    def check(self, target: Cpu) -> None:
+        """Raises Rejected if the tile does not fit the vector registers (one is kept for the broadcast)."""
+        need = self.mr * self.nv + min(self.nv, self.mr) + 1
+        require(need <= target.registers + 2, f"a {self.mr}x{self.nv} tile needs {need} of {target.registers} registers")
+
+
+@dataclass(frozen=True, eq=False)
+class Contraction:
+    """groups x [rows, k] x [k, cols]; k is a nest of loops. The callbacks give loads and write results by index."""
+
+    groups: Dim
+    rows: Dim
+    cols: int | Expr
+    k_extents: tuple[Dim, ...]
+    a: Callable[[Expr, Expr, Sequence[Expr]], Expr]  # (group, row, k indices)
+    b: Callable[[Expr, Expr, Sequence[Expr], Expr], Expr]  # (group, panel, k indices, column inside the panel)
+    store: Callable[[Expr, Expr, Expr, Expr], None]  # (group, row, column, value)
+
+
+def write_contraction(spec: Contraction, config: TileConfig, vector_lanes: int) -> None:
+    """Write the program of a contraction into the program being built."""
+    panels = ceildiv(spec.cols, config.nv * vector_lanes)
+    count = config.blocks * config.mr
+    for group, panel, chunk in parallel(spec.groups, panels, ceildiv(spec.rows, count)):
+        write_tiles(spec, config, vector_lanes, (group, panel, chunk * count), count)
+
+
+def write_tiles(spec: Contraction, config: TileConfig, vector_lanes: int, at: Indices, count: int) -> None:
+    """The row blocks of rows [first, first + count) at (group, panel, first); count is a multiple of config.mr."""
+    group, panel, first = at
+    mr = config.mr
+    full, rest = spec.rows // mr * mr, spec.rows % mr
+    if not is_const(full, 0):
+        for block in range_(minimum((full - first) // mr, count // mr), "block"):
+            _write_tile(spec, config, vector_lanes, (group, panel, first + block * mr), mr, None)
+    if is_const(rest, 0):
+        return
+    with when((full >= first) & (full < first + count) & (wrap(rest) > 0)):
+        if isinstance(rest, int):
+            _write_tile(spec, config, vector_lanes, (group, panel, wrap(full)), rest, None)
+        else:
+            _write_tile(spec, config, vector_lanes, (group, panel, full), mr, spec.rows)
+
+
+def _write_tile(
+    spec: Contraction, config: TileConfig, vector_lanes: int, at: Indices, rows: int, guard: Dim | None
+) -> None:
+    """One register tile of `rows` rows at (group, panel, first row); guard: rows from there on do not exist."""
+    group, panel, first = at
+    width = config.nv * vector_lanes
+    tile = repeat(rows, config.nv) * spatial(1, vector_lanes)
+    acc = register("f32", [rows, width], "acc")
+    for i, j in lanes(tile):
+        acc[i, j] = 0.0
+
+    def row_of(i: Expr) -> Expr:
+        return first + i if guard is None else minimum(first + i, guard - 1)
+
+    _accumulate(spec, tile, acc, (group, panel), row_of)
+    for i, j in lanes(tile):
+        column = panel * width + j
+        inside = column < spec.cols
+        if guard is not None:
+            inside = inside & (first + i < guard)
+        with when(inside):
+            spec.store(group, first + i, column, acc[i, j])
+
+
+def _accumulate(
+    spec: Contraction, tile: Any, acc: Tensor, at: tuple[Expr, Expr], row_of: Callable[[Expr], Expr]
+) -> None:
+    """The k loops around acc += a * b."""
+    group, panel = at
+
+    def nest(ks: tuple[Expr, ...]) -> None:
+        if len(ks) < len(spec.k_extents):
+            for k in range_(spec.k_extents[len(ks)], "k"):
+                nest((*ks, k))
+            return
+        for i, j in lanes(tile):
+            acc[i, j] = acc[i, j] + spec.a(group, row_of(i), ks) * spec.b(group, panel, ks, j)
+
+    nest(())

@@ -1,0 +1,148 @@
+"""Convolution on CPUs: NHWC, direct (no im2col), as a contraction over (r, s, c) with rows = output pixels.
+
+Activations are read by broadcast straight from the image: out-of-image reads land in the zeroed halo of the input's
+storage. Weights are repacked at compile time to panels [group][panel][r, s, c][NR]. Where a pixel's window row is
+contiguous in memory the loops over s and c are one loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...base.errors import require
+from ...compute.dims import product, same_dim
+from ...ir.dtypes import f32
+from ...ir.expr import Buffer, Expr, is_const, load, wrap
+from ...lang import Tensor, build, ceildiv
+from ...lower import strides_of
+from ...target.cpu import Cpu
+from ..problem import Problem, Scheduled
+from ..template import Template
+from ..work import scalars_of
+from .contraction import Contraction, TileConfig, write_contraction
+from .staged import write_staged_contraction
+from .tiles import SYMBOLIC_ROWS, contraction_cost, tile_space
+
+
+class Conv2d(Template):
+    """conv2d with constant weights, any groups (depthwise has a template of its own), strides, dilations, pads."""
+
+    ops = ("conv2d",)
+
+    def accepts(self, problem: Problem) -> bool:
+        return problem.constant[1] and problem.output.dtype == f32
+
+    def space(self, problem: Problem, target: Cpu) -> Iterator[TileConfig]:
+        return tile_space(target)
+
+    def check(self, problem: Problem, config: TileConfig, target: Cpu) -> None:
+        config.check(target)
+        rows = _rows(problem)
+        if isinstance(rows, int):
+            require(config.mr <= rows, f"{config.mr} rows in a tile, the problem has {rows}")
+
+    def cost(self, problem: Problem, config: TileConfig, target: Cpu) -> float:
+        groups, depth, per_group = _sizes(problem)
+        rows = _rows(problem)
+        size = (groups, rows if isinstance(rows, int) else SYMBOLIC_ROWS, per_group, depth)
+        return contraction_cost(config, target, size)
+
+    def build(self, problem: Problem, config: TileConfig, target: Cpu) -> Scheduled:
+        lanes = target.lanes(4)
+        groups, depth, per_group = _sizes(problem)
+        width = config.nv * lanes
+        panels = ceildiv(per_group, width)
+        packed = Buffer("wpack", f32, (groups, panels, depth, width), None, "global", 64)
+        x, out = problem.inputs[0], problem.output
+        spec = _Pixels(problem).contraction(packed)
+        with build(problem.name, [x, packed, out], scalars_of(x, out)) as slot:
+            if problem.computed[0] and len(spec.k_extents) == 1:
+                write_staged_contraction(spec, config, lanes)
+            else:
+                write_contraction(spec, config, lanes)
+        rows = spec.rows if isinstance(spec.rows, int) else SYMBOLIC_ROWS
+        tasks = groups * panels * ceildiv(ceildiv(rows, config.mr), config.blocks)
+        task_ns = contraction_cost(config, target, (groups, rows, per_group, depth)) / tasks
+        return Scheduled(slot.program, {1: (packed, _packer(groups, width))}, str(config), task_ns)
+
+
+class _Pixels:
+    """Index arithmetic of one convolution: row number -> pixel, k indices -> element of the image."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.x, self.out = problem.inputs[0], problem.output
+        self.attrs = problem.attrs
+        self.rows_r, self.rows_s, self.depth, channels = (int(d) for d in problem.inputs[1].shape)
+        self.groups: int = problem.attrs["groups"]
+        self.per_group = channels // self.groups
+        strides = strides_of(self.x)
+        whole_rows = self.attrs["dilations"][1] == 1 and same_dim(strides[2], self.depth) and same_dim(strides[3], 1)
+        self.pointwise = self.rows_r == self.rows_s == 1
+        self.merged = self.groups == 1 and whole_rows and self.rows_s > 1
+
+    def contraction(self, packed: Buffer) -> Contraction:
+        whole = (self.rows_r, self.rows_s, self.depth)
+        extents = whole[2:] if self.pointwise else (whole[0], whole[1] * whole[2]) if self.merged else whole
+
+        def b(group: Expr, panel: Expr, ks: Sequence[Expr], column: Expr) -> Expr:
+            k: Expr = wrap(0)
+            for index, extent in zip(ks, extents, strict=True):
+                k = k * extent + index
+            return load(packed, group, panel, k, column)
+
+        rows = product(self.out.shape[:3])
+        return Contraction(self.groups, rows, self.per_group, extents, self.a, b, self.store)
+
+    def pixel(self, row: Expr) -> tuple[Expr, Expr, Expr]:
+        """(n, oh, ow) of a row number."""
+        images, height, width = (wrap(dim) for dim in self.out.shape[:3])
+        if is_const(images, 1):  # the last block of rows is not known to end with the image: say that it does
+            return wrap(0), row // width, row % width
+        return row // (height * width), row // width % height, row % width
+
+    def a(self, group: Expr, row: Expr, ks: Sequence[Expr]) -> Expr:
+        n, oh, ow = self.pixel(row)
+        (stride_h, stride_w), (top, left, *_) = self.attrs["strides"], self.attrs["pads"]
+        if self.pointwise:
+            return load(self.x, n, oh * stride_h - top, ow * stride_w - left, group * self.depth + ks[0])
+        dilation_h, dilation_w = self.attrs["dilations"]
+        y = oh * stride_h + ks[0] * dilation_h - top
+        if self.merged:  # (s, c) run through s*C + c; the window row is contiguous, so the carry is in the address
+            return load(self.x, n, y, ow * stride_w - left, ks[1])
+        z = ow * stride_w + ks[1] * dilation_w - left
+        return load(self.x, n, y, z, group * self.depth + ks[2])
+
+    def store(self, group: Expr, row: Expr, column: Expr, value: Expr) -> None:
+        n, oh, ow = self.pixel(row)
+        Tensor(self.out)[n, oh, ow, group * self.per_group + column] = value
+
+
+def _rows(problem: Problem) -> int | Expr:
+    return product(problem.output.shape[:3])
+
+
+def _sizes(problem: Problem) -> tuple[int, int, int]:
+    """(groups, r*s*c, output channels of a group)."""
+    r, s, c, o = (int(d) for d in problem.inputs[1].shape)
+    groups = problem.attrs["groups"]
+    return groups, r * s * c, o // groups
+
+
+def _packer(groups: int, width: int) -> Any:
+    """Weights [R, S, C/g, O] -> [g][panel][r, s, c][width], columns beyond the last filled with zeros."""
+
+    def pack(weights: np.ndarray) -> np.ndarray:
+        depth = int(np.prod(weights.shape[:3]))
+        per_group = weights.shape[3] // groups
+        panels = -(-per_group // width)
+        out = np.zeros((groups, panels, depth, width), np.float32)
+        flat = weights.reshape(depth, groups, per_group)
+        for panel in range(panels):
+            part = flat[:, :, panel * width : (panel + 1) * width]
+            out[:, panel, :, : part.shape[2]] = part.transpose(1, 0, 2)
+        return out
+
+    return pack

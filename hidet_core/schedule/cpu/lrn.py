@@ -1,0 +1,81 @@
+"""Local response normalisation over channels: squares go to the task's own memory with zeros around, so that the window is
+a sum of shifted vectors.
+
+    out = x / (bias + alpha / size * sum of squares of the window) ** beta
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...base.errors import require
+from ...compute.dims import product
+from ...ir.dtypes import f32
+from ...ir.expr import Expr, wrap
+from ...ir.node import rewrite
+from ...lang import Tensor, build, lanes, local, parallel, range_, spatial, when
+from ...target.cpu import Cpu
+from ..config import Config
+from ..problem import Problem, Scheduled
+from ..template import Template
+from ..work import scalars_of, unravel
+from .reduction import find_reduce, instantiate
+
+MAX_CHANNELS = 16 * 1024
+
+
+class Lrn(Template):
+    """lrn over the last axis; one task is one pixel."""
+
+    ops = ("lrn",)
+
+    def accepts(self, problem: Problem) -> bool:
+        channels = problem.output.shape[-1]
+        return isinstance(channels, int) and channels <= MAX_CHANNELS and problem.output.dtype == f32
+
+    def space(self, problem: Problem, target: Cpu) -> Iterator[Config]:
+        yield Config()
+
+    def check(self, problem: Problem, config: Config, target: Cpu) -> None:
+        require(problem.attrs["size"] <= 64, f"a window of {problem.attrs['size']} channels")
+
+    def build(self, problem: Problem, config: Config, target: Cpu) -> Scheduled:
+        x, out, size = problem.inputs[0], problem.output, problem.attrs["size"]
+        width, channels = target.lanes(4), int(out.shape[-1])  # type: ignore[arg-type]
+        before = (size - 1) // 2
+        padded = -(-(channels + size) // width) * width + width
+        with build(problem.name, [x, out], scalars_of(x, out)) as slot:
+            squares = local("f32", [padded], "squares")
+            for (task,) in parallel(product(out.shape[:-1])):
+                pixel = unravel(task, out.shape[:-1])
+                for block in range_(padded // width, "b"):
+                    for (lane,) in lanes(spatial(width)):
+                        squares[block * width + lane] = 0.0
+                for k in _channels(channels, width):
+                    squares[k + before] = Tensor(x)[(*pixel, k)] * Tensor(x)[(*pixel, k)]
+                for k in _channels(channels, width):
+                    total: Expr = squares[k]
+                    for offset in range(1, size):
+                        total = total + squares[k + offset]
+                    Tensor(out)[(*pixel, k)] = _normalised(problem, (*pixel, k), total)
+        return Scheduled(slot.program, {}, "lrn", channels * (size * 0.1 + 1.5) + 20)
+
+
+def _channels(channels: int, width: int) -> Iterator[Expr]:
+    """Each channel once, in lanes."""
+    for block in range_(channels // width, "b"):
+        for (lane,) in lanes(spatial(width)):
+            yield block * width + lane
+    if channels % width:
+        for (lane,) in lanes(spatial(width)):
+            k = wrap(channels // width * width) + lane
+            with when(k < channels):
+                yield k
+
+
+def _normalised(problem: Problem, index: tuple[Expr, ...], total: Expr) -> Expr:
+    """The definition's value with its window sum known."""
+    definition = problem.definitions[-1]
+    value = instantiate(definition.value, dict(zip(definition.axes, index, strict=True)), {})
+    node = find_reduce(value)
+    return rewrite(value, lambda other: total if other is node else None)

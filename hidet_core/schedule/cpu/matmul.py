@@ -1,0 +1,147 @@
+"""Matrix multiplication on CPUs as a register-tiled contraction.
+
+b constant without batch dims: repacked to panels [panel][k][NR], and all rows of a (batch and M) are one range of rows.
+Otherwise b is read in place, its last columns under a mask, and the batch is the outermost grid dim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ...base.errors import require
+from ...compute.dims import product
+from ...ir.dtypes import f32
+from ...ir.expr import Buffer, Expr, Load, is_const, load, wrap
+from ...lang import Tensor, build, ceildiv
+from ...target.cpu import Cpu
+from ..problem import Pack, Problem, Scheduled
+from ..template import Template
+from ..work import TYPICAL_DIM, estimate, scalars_of, unravel
+from .contraction import Contraction, TileConfig, write_contraction
+from .staged import write_staged_contraction
+from .tiles import SYMBOLIC_ROWS, contraction_cost, tile_space
+
+
+class Matmul(Template):
+    """matmul of f32 with any batch dims."""
+
+    ops = ("matmul",)
+
+    def accepts(self, problem: Problem) -> bool:
+        return problem.output.dtype == f32
+
+    def space(self, problem: Problem, target: Cpu) -> Iterator[TileConfig]:
+        return tile_space(target)
+
+    def check(self, problem: Problem, config: TileConfig, target: Cpu) -> None:
+        config.check(target)
+        rows = _rows(problem)
+        if isinstance(rows, int):
+            require(config.mr <= max(rows, 1), f"{config.mr} rows in a tile, the problem has {rows}")
+
+    def cost(self, problem: Problem, config: TileConfig, target: Cpu) -> float:
+        return contraction_cost(config, target, _size(problem))
+
+    def build(self, problem: Problem, config: TileConfig, target: Cpu) -> Scheduled:
+        lanes = target.lanes(4)
+        spec, buffer, pack = _packed(problem, config.nv * lanes) if _packs(problem) else (_in_place(problem, config, lanes), None, None)
+        second = problem.inputs[1] if buffer is None else buffer
+        a, out = problem.inputs[0], problem.output
+        with build(problem.name, [a, second, out], scalars_of(a, second, out)) as slot:
+            if problem.computed[0] and isinstance(spec.k_extents[0], int) and isinstance(spec.groups, int):
+                write_staged_contraction(spec, config, lanes)
+            else:
+                write_contraction(spec, config, lanes)
+        groups, rows, cols, _ = _size(problem)
+        tasks = groups * ceildiv(cols, config.nv * lanes) * ceildiv(ceildiv(rows, config.mr), config.blocks)
+        task_ns = contraction_cost(config, target, _size(problem)) / max(tasks, 1)
+        packed = {} if buffer is None or pack is None else {1: (buffer, pack)}
+        return Scheduled(slot.program, packed, str(config), task_ns)
+
+
+def _packs(problem: Problem) -> bool:
+    b = problem.inputs[1]
+    static = all(isinstance(dim, int) for dim in b.shape)
+    return problem.constant[1] and static and all(is_const(dim, 1) for dim in b.shape[:-2])
+
+
+def _rows(problem: Problem) -> int | Expr:
+    shape = problem.output.shape
+    return product(shape[:-1]) if _packs(problem) else shape[-2]
+
+
+def _size(problem: Problem) -> tuple[int, int, int, int]:
+    """(groups, rows, cols, depth) for estimates."""
+    rows = _rows(problem)
+    groups = 1 if _packs(problem) else estimate(tuple(problem.output.shape[:-2]))
+    depth = problem.inputs[0].shape[-1]
+    cols = problem.output.shape[-1]
+    return (
+        groups,
+        rows if isinstance(rows, int) else SYMBOLIC_ROWS,
+        cols if isinstance(cols, int) else TYPICAL_DIM,
+        depth if isinstance(depth, int) else TYPICAL_DIM,
+    )
+
+
+def _packed(problem: Problem, width: int) -> tuple[Contraction, Buffer, Pack]:
+    a, b, out = problem.inputs[0], problem.inputs[1], problem.output
+    depth, cols = int(b.shape[-2]), int(b.shape[-1])  # type: ignore[arg-type]
+    packed = Buffer("wpack", f32, (ceildiv(cols, width), depth, width), None, "global", 64)
+
+    def index(row: Expr) -> tuple[Expr, ...]:
+        return unravel(row, out.shape[:-1])
+
+    def read(group: Expr, row: Expr, ks: Sequence[Expr]) -> Expr:
+        return load(a, *_batch_of(a, index(row)[:-1]), index(row)[-1], ks[0])
+
+    def store(group: Expr, row: Expr, column: Expr, value: Expr) -> None:
+        Tensor(out)[(*index(row), column)] = value
+
+    def panel_of(group: Expr, panel: Expr, ks: Sequence[Expr], column: Expr) -> Expr:
+        return load(packed, panel, ks[0], column)
+
+    return Contraction(1, product(out.shape[:-1]), cols, (depth,), read, panel_of, store), packed, _packer(width)
+
+
+def _in_place(problem: Problem, config: TileConfig, lanes: int) -> Contraction:
+    a, b, out = problem.inputs[0], problem.inputs[1], problem.output
+    batch, width, cols = out.shape[:-2], config.nv * lanes, out.shape[-1]
+
+    def read(group: Expr, row: Expr, ks: Sequence[Expr]) -> Expr:
+        return load(a, *_batch_of(a, unravel(group, batch)), row, ks[0])
+
+    def read_b(group: Expr, panel: Expr, ks: Sequence[Expr], column: Expr) -> Expr:
+        index = (*_batch_of(b, unravel(group, batch)), ks[0], panel * width + column)
+        return Load(b, tuple(wrap(i) for i in index), f32, panel * width + column < cols)
+
+    def store(group: Expr, row: Expr, column: Expr, value: Expr) -> None:
+        Tensor(out)[(*unravel(group, batch), row, column)] = value
+
+    return Contraction(product(batch), out.shape[-2], cols, (a.shape[-1],), read, read_b, store)
+
+
+def _batch_of(buffer: Buffer, batch: Sequence[Expr]) -> list[Expr]:
+    """Indices of a buffer's batch dims at a batch index of the output (1 is broadcast)."""
+    dims = buffer.shape[:-2]
+    offset = len(batch) - len(dims)
+    return [wrap(0) if is_const(wrap(dim), 1) else batch[k + offset] for k, dim in enumerate(dims)]
+
+
+def _packer(width: int) -> Pack:
+    """[..., K, N] -> [panel][K][width], columns beyond the last filled with zeros."""
+
+    def pack(array: np.ndarray) -> np.ndarray:
+        depth, cols = array.shape[-2:]
+        matrix = array.reshape(depth, cols)
+        panels = -(-cols // width)
+        out = np.zeros((panels, depth, width), np.float32)
+        whole = cols // width
+        out[:whole] = matrix[:, : whole * width].reshape(depth, whole, width).transpose(1, 0, 2)
+        if whole < panels:
+            out[whole, :, : cols - whole * width] = matrix[:, whole * width :]
+        return out
+
+    return pack

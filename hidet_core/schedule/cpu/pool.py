@@ -1,0 +1,121 @@
+"""Pooling on CPUs: NHWC, lanes along the channels, windows clipped to the image instead of padded.
+
+The window's loops run over [first, last) of its positions inside the image, so that no padding is read; what the
+definition does with the total (an average's divisor) is taken from the definition itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ...ir.expr import Expr, Load, Reduce, Select, wrap
+from ...ir.node import rewrite, walk
+from ...lang import (
+    Tensor,
+    build,
+    ceildiv,
+    lanes,
+    let,
+    maximum,
+    minimum,
+    parallel,
+    range_,
+    register,
+    repeat,
+    spatial,
+    when,
+)
+from ...target.cpu import Cpu
+from ..config import Config
+from ..problem import Problem, Scheduled
+from ..template import Template
+from ..work import estimate, scalars_of
+from .reduction import combine, find_reduce, identity, instantiate, with_total
+
+
+@dataclass(frozen=True)
+class PoolConfig(Config):
+    """nv: vectors of channels that one task holds."""
+
+    nv: int
+
+
+class Pool2d(Template):
+    """pool2d of x[N, H, W, C]."""
+
+    ops = ("pool2d",)
+
+    def accepts(self, problem: Problem) -> bool:
+        return problem.output.dtype.is_float
+
+    def space(self, problem: Problem, target: Cpu) -> Iterator[PoolConfig]:
+        for nv in (4, 2, 1):
+            yield PoolConfig(nv)
+
+    def cost(self, problem: Problem, config: PoolConfig, target: Cpu) -> float:
+        width = config.nv * target.lanes(problem.output.dtype.bytes)
+        channels = estimate((problem.output.shape[3],))
+        return -(-channels // width) * (config.nv + 1)
+
+    def build(self, problem: Problem, config: PoolConfig, target: Cpu) -> Scheduled:
+        x, out = problem.inputs[0], problem.output
+        width = config.nv * target.lanes(out.dtype.bytes)
+        images, height, columns, channels = out.shape
+        with build(problem.name, [x, out], scalars_of(x, out)) as slot:
+            for n, oh, block in parallel(images, height, ceildiv(channels, width)):
+                for ow in range_(columns, "ow"):
+                    _window(problem, (n, oh, ow, block * width), width // config.nv, config.nv)
+        kernel = problem.attrs["kernel"]
+        task_ns = estimate((columns,)) * (kernel[0] * kernel[1] * config.nv * 0.4 + 4)
+        return Scheduled(slot.program, {}, str(config), task_ns)
+
+
+def _window(problem: Problem, at: tuple[Expr, Expr, Expr, Expr], lanes_wide: int, nv: int) -> None:
+    """One output pixel: nv vectors of channels from at[3] on."""
+    x, out, definition = problem.inputs[0], problem.output, problem.definitions[-1]
+    n, oh, ow, first = at
+    node = find_reduce(definition.value)
+    assert node is not None
+    acc = register(out.dtype, [nv * lanes_wide], "acc")
+    channels = wrap(out.shape[3])
+    for (j,) in _channels(nv, lanes_wide):
+        acc[j] = identity(node.op, out.dtype)
+    (y0, r0, r1), (z0, s0, s1) = (_clip(problem, axis, position) for axis, position in ((0, oh), (1, ow)))
+    dilation_h, dilation_w = problem.attrs["dilations"]
+    for r in range_(r1 - r0, "r"):
+        for s in range_(s1 - s0, "s"):
+            for (j,) in _channels(nv, lanes_wide):
+                with when(first + j < channels):
+                    element = Tensor(x)[n, y0 + (r0 + r) * dilation_h, z0 + (s0 + s) * dilation_w, first + j]
+                    acc[j] = combine(node.op, acc[j], _term(node, element))
+    for (j,) in _channels(nv, lanes_wide):
+        with when(first + j < channels):
+            index = (n, oh, ow, first + j)
+            value = instantiate(definition.value, dict(zip(definition.axes, index, strict=True)), {})
+            inner = find_reduce(value)
+            assert inner is not None
+            Tensor(out)[index] = with_total(value, inner, acc[j])
+
+
+def _channels(nv: int, lanes_wide: int) -> Iterator[tuple[Expr]]:
+    return lanes(repeat(nv) * spatial(lanes_wide))
+
+
+def _term(node: Reduce, element: Expr) -> Expr:
+    """What is reduced, for an element inside the image (the definition's select for padding is decided)."""
+    found = [load for load in walk(node.value) if isinstance(load, Load)]
+    value = node.value
+    if isinstance(value, Select):
+        value = value.a
+    return rewrite(value, lambda other: element if other is found[0] else None)
+
+
+def _clip(problem: Problem, axis: int, position: Expr) -> tuple[Expr, Expr, Expr]:
+    """(image position of the window's first element, first and last + 1 window position inside the image)."""
+    kernel, dilation = problem.attrs["kernel"][axis], problem.attrs["dilations"][axis]
+    size = wrap(problem.inputs[0].shape[1 + axis])
+    start = position * problem.attrs["strides"][axis] - problem.attrs["pads"][axis]
+    first = maximum((dilation - 1 - start) // dilation, 0)
+    last = minimum((size - start + (dilation - 1)) // dilation, kernel)
+    return start, let("first", first), let("last", maximum(last, first))
