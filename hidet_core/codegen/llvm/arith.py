@@ -12,8 +12,9 @@ from __future__ import annotations
 from ...base.errors import CompilerBug
 from ...ir.dtypes import DType, boolean, f32, f64, i32
 from ...ir.expr import COMPARISONS
+from .. import vecmath
+from ..text import Writer, literal, mangled, type_name
 from .convert import HALVES, convert, narrow, widen
-from .text import Writer, literal, mangled, type_name
 
 _FLOAT = {"add": "fadd contract", "sub": "fsub contract", "mul": "fmul contract", "div": "fdiv"}
 _INT = {"add": "add", "sub": "sub", "mul": "mul", "and": "and", "or": "or", "xor": "xor"}
@@ -66,6 +67,8 @@ def _lookup(table: dict[str, str], op: str, dtype: DType) -> str:
 def _float(w: Writer, op: str, a: str, b: str, dtype: DType) -> str:
     if op in ("min", "max"):
         return _float_extreme(w, op, a, b, dtype)
+    if op == "pow":
+        return vecmath.call(w, op, dtype, a, b)
     if op in ("mod", "floordiv"):
         return _float_floor(w, op, a, b, dtype)
     return w.op(f"{_lookup(_FLOAT, op, dtype)} {type_name(dtype)} {a}, {b}")
@@ -215,6 +218,14 @@ def _int_power(w: Writer, base: str, exponent: str, dtype: DType) -> str:
     minus = w.op(f"icmp eq {kind} {base}, {literal(-1, dtype)}")
     unit = w.op(f"or {mask} {plus}, {minus}")
     return select(w, negative, select(w, unit, result, zero, dtype), result, dtype)
+
+
+def small_power(w: Writer, a: str, exponent: float, dtype: DType) -> str:
+    """a ** 1, 2 or 3."""
+    result = a
+    for _ in range(int(exponent) - 1):
+        result = binary(w, "mul", result, a, dtype)
+    return result
 
 
 def to_i32(w: Writer, ref: str, dtype: DType) -> str:

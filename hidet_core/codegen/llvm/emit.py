@@ -31,10 +31,10 @@ from ...ir.expr import (
 )
 from ...ir.node import walk
 from ...ir.stmt import For, If, Let, Program, Seq, Stmt, Store
+from ..text import Module, Writer, literal, type_name
 from . import arith
 from .convert import convert
 from .memory import Memory, contiguous
-from .text import Module, Writer, literal, type_name
 from .unary import unary
 
 NONNEG = 1  # an integer known not to be negative
@@ -275,6 +275,8 @@ class Emitter:
     def _ramp(self, node: Ramp) -> Value:
         base, stride = self.value(node.base), self.value(node.stride)
         w, dtype = self.w, node.dtype
+        if dtype.lanes == 1:
+            return base
         kind = type_name(dtype)
         steps = [k * node.stride.value if is_const(node.stride) else k for k in range(dtype.lanes)]
         offsets = "<" + ", ".join(f"{type_name(dtype.scalar)} {k}" for k in steps) + ">"
@@ -315,11 +317,13 @@ class Emitter:
 
     def _binary(self, node: Binary) -> Value:
         if node.op == "lt" and node.dtype.lanes > 1 and contiguous(node.a):
-            if isinstance(node.b, Broadcast) or is_const(node.b):
+            if node.a.dtype.bits == 64 and (isinstance(node.b, Broadcast) or is_const(node.b)):
                 return self._lanes_below(node)
         a, b = self.value(node.a), self.value(node.b)
         dtype = node.a.dtype
         facts = ((a.facts | b.facts) & ~NONNEG) | _sign(node, a.facts, b.facts)
+        if node.op == "pow" and dtype.is_float and is_const(node.b) and node.b.value in (1, 2, 3):
+            return Value(arith.small_power(self.w, a.ref, node.b.value, dtype), facts)
         index = dtype.bits == 64 and dtype.kind == "i" and not facts & DATA
         if index and node.op in ("floordiv", "mod") and a.facts & NONNEG and _positive(node.b):
             return Value(arith.floor_known(self.w, node.op, a.ref, b.ref, dtype), facts)

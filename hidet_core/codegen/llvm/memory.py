@@ -18,7 +18,7 @@ from ...ir.dtypes import DType, boolean, u8
 from ...ir.expr import Broadcast, Buffer, Const, Expr, Load, Ramp, is_const
 from ...ir.node import walk
 from ...ir.stmt import Program, Store
-from .text import Writer, literal, mangled, memory_type, type_name
+from ..text import Writer, literal, mangled, memory_type, type_name
 
 MAX_LOCAL_BYTES = 1 << 20  # a task's locals live on the stack of a pool thread
 MAX_SHUFFLED_STRIDE = 4
@@ -53,6 +53,8 @@ class Memory:
 
     def load(self, node: Load) -> str:
         index, mask, dtype = node.indices[0], node.mask, node.dtype
+        if dtype.lanes != index.dtype.lanes:
+            raise CompilerBug("codegen", f"load of {node.buffer.name}: {dtype} at {index.dtype}")
         if id(node.buffer) in self.slots:
             return self._masked_value(self._load_slot(node), mask, dtype)
         if mask is not None and is_const(mask, True):

@@ -9,9 +9,9 @@ from __future__ import annotations
 from ...base.errors import CompilerBug
 from ...ir.dtypes import DType, boolean, f32
 from .. import vecmath
+from ..text import Writer, literal, mangled, type_name
 from .arith import select
 from .convert import HALVES, narrow, widen
-from .text import Writer, literal, mangled, type_name
 
 _ROUNDING = {"floor": "floor", "ceil": "ceil", "round": "roundeven", "trunc": "trunc"}
 _PREDICATES = ("isnan", "isinf")

@@ -105,7 +105,7 @@ def test_strided_loads(rng, stride):
 
 
 def test_strided_load_stays_inside(rng):
-    """The loads in between cover the first to the last element only: the page after is not readable."""
+    """Its contiguous loads end at the last element: the page after it is not readable."""
     page = mmap.mmap(-1, 2 * mmap.PAGESIZE)
     memory = np.frombuffer(page, np.float32)
     memory[:] = rng.random(memory.size)

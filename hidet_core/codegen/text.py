@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from ...ir.dtypes import DType
+from ..ir.dtypes import DType
 
 _SCALARS = {"f32": "float", "f64": "double", "f16": "half", "bf16": "i16", "bool": "i1"}
 
@@ -156,6 +156,8 @@ class Writer:
 
     def splat(self, ref: str, dtype: DType) -> str:
         """A scalar in all lanes of dtype."""
+        if dtype.lanes == 1:
+            return ref
         kind = type_name(dtype)
         first = self.op(f"insertelement {kind} poison, {type_name(dtype.scalar)} {ref}, i64 0")
         return self.op(
