@@ -1,0 +1,229 @@
+"""Run a program in NumPy, task by task: slow, and strict about what kernels get wrong.
+
+in:  any program without OnMapping, lowered or not, and the arrays of its parameters      out: the
+arrays, changed Checked: every index against the buffer's bounds, reads of locals that were never
+written, and tasks that touch an element another task writes. A violation is a ProgramError that
+names the buffer, the index, the bounds and the author's line.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..base.errors import CompilerBug
+from ..ir.expr import Binary, Broadcast, Buffer, Cast, Const, Expr, Load, Ramp, Select, Unary, Var
+from ..ir.stmt import For, If, Let, Program, Seq, Stmt, Store
+from .checked_memory import NOBODY, CheckedMemory, Site
+from .numpy_ops import binary_function, convert, rounded, unary_function
+
+Env = dict[int, Any]  # values of variables, by id
+Value = Callable[[Env], Any]
+Action = Callable[[Env], None]
+
+
+def interpret(
+    program: Program,
+    arrays: Sequence[np.ndarray],
+    scalars: Sequence[int] = (),
+    tasks: Collection[int] | None = None,
+    exclusive: bool = True,
+) -> None:
+    """Run the tasks (all, if not given) on C-contiguous arrays, one per parameter, in place.
+
+    exclusive: an element stored by one task must not be touched by another.
+    """
+    if len(arrays) != len(program.params) or len(scalars) != len(program.scalars):
+        wanted = f"{len(program.params)} arrays and {len(program.scalars)} scalars"
+        raise ValueError(f"{program.name} takes {wanted}, got {len(arrays)} and {len(scalars)}")
+    env: Env = {id(v): np.int64(n) for v, n in zip(program.scalars, scalars, strict=True)}
+    machine = _Interpreter(program, arrays, env, exclusive)
+    with np.errstate(all="ignore"):
+        count = int(machine.expr(program.tasks)(env))
+        body = machine.stmt(program.body)
+        for task in range(count) if tasks is None else tasks:
+            machine.start(task)
+            env[id(program.task)] = np.int64(task)
+            body(env)
+
+
+class _Interpreter:
+    """Turns expressions into functions of the variables and statements into actions, each once."""
+
+    def __init__(
+        self, program: Program, arrays: Sequence[np.ndarray], env: Env, exclusive: bool
+    ) -> None:
+        self.program = program
+        self.site = Site(program.name)
+        self.values: dict[int, Value] = {}
+        self.memories: dict[int, CheckedMemory] = {}
+        for buffer, array in zip(program.params, arrays, strict=True):
+            memory = self._memory(buffer, _flat_view(buffer, array), env)
+            memory.owner = np.full(array.size, NOBODY) if exclusive else None
+        for buffer in program.locals:
+            size = math.prod(self._dims(buffer.shape, env))
+            held = np.uint16 if buffer.dtype.name == "bf16" else buffer.dtype.numpy
+            memory = self._memory(buffer, np.zeros(size, held), env)
+            memory.written = np.zeros(size, bool)
+
+    def _memory(self, buffer: Buffer, flat: np.ndarray, env: Env) -> CheckedMemory:
+        shape = self._dims(buffer.shape, env)
+        if buffer.strides is None:
+            strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+        else:
+            strides = self._dims(buffer.strides, env)
+        memory = CheckedMemory(buffer, flat, shape, strides, self.site)
+        self.memories[id(buffer)] = memory
+        return memory
+
+    def _dims(self, dims: Sequence[int | Expr], env: Env) -> list[int]:
+        return [int(self.expr(n)(env)) if isinstance(n, Expr) else n for n in dims]
+
+    def start(self, task: int) -> None:
+        """Locals are new in every task."""
+        self.site.task = task
+        for memory in self.memories.values():
+            if memory.written is not None:
+                memory.written[:] = False
+
+    # statements
+
+    def stmt(self, node: Stmt) -> Action:
+        match node:
+            case Seq(stmts):
+                actions = [self.stmt(s) for s in stmts]
+                return lambda env: [action(env) for action in actions] and None
+            case Store():
+                return self._store(node)
+            case For(var, extent, body, _):
+                return self._for(var, self.expr(extent), self.stmt(body))
+            case If(cond, then, orelse):
+                return self._if(self.expr(cond), self.stmt(then), orelse and self.stmt(orelse))
+            case Let(var, value, body):
+                return self._let(var, self.expr(value), self.stmt(body))
+        raise CompilerBug("interpreter", f"cannot run {type(node).__name__}: lower it first")
+
+    def _for(self, var: Var, extent: Value, body: Action) -> Action:
+        def run(env: Env) -> None:
+            for i in range(int(extent(env))):
+                env[id(var)] = np.int64(i)
+                body(env)
+
+        return run
+
+    def _if(self, cond: Value, then: Action, orelse: Action | None) -> Action:
+        def run(env: Env) -> None:
+            if cond(env):
+                then(env)
+            elif orelse is not None:
+                orelse(env)
+
+        return run
+
+    def _let(self, var: Var, value: Value, body: Action) -> Action:
+        def run(env: Env) -> None:
+            env[id(var)] = value(env)
+            body(env)
+
+        return run
+
+    def _store(self, node: Store) -> Action:
+        memory, mask = self._memory_of(node.buffer), self._mask(node.mask)
+        indices, value = [self.expr(i) for i in node.indices], self.expr(node.value)
+        where = node.where or self.program.name
+
+        def run(env: Env) -> None:
+            self.site.where = where
+            result = value(env)
+            memory.write([index(env) for index in indices], mask(env), result)
+
+        return run
+
+    # expressions
+
+    def expr(self, node: Expr) -> Value:
+        value = self.values.get(id(node))
+        if value is None:
+            value = self.values[id(node)] = self._expr(node)
+        return value
+
+    def _expr(self, node: Expr) -> Value:
+        match node:
+            case Const(value, dtype):
+                return _constant(rounded(value, dtype), dtype.lanes)
+            case Var():
+                return self._var(node)
+            case Binary(op, a, b, dtype):
+                return self._binary(binary_function(op), self.expr(a), self.expr(b), dtype)
+            case Unary(op, a, dtype):
+                function, value = unary_function(op), self.expr(a)
+                return lambda env: rounded(function(value(env)), dtype)
+            case Cast(a, dtype):
+                value = self.expr(a)
+                return lambda env: convert(value(env), dtype)
+            case Select(cond, a, b, _):
+                return self._select(self.expr(cond), self.expr(a), self.expr(b))
+            case Ramp(base, stride, dtype):
+                first, step, numbers = self.expr(base), self.expr(stride), np.arange(dtype.lanes)
+                return lambda env: first(env) + step(env) * numbers
+            case Broadcast(a, dtype):
+                value, lanes = self.expr(a), dtype.lanes
+                return lambda env: np.full(lanes, value(env))
+            case Load():
+                return self._load(node)
+        raise CompilerBug("interpreter", f"cannot evaluate {type(node).__name__}")
+
+    def _var(self, node: Var) -> Value:
+        def value(env: Env) -> Any:
+            if id(node) not in env:
+                raise CompilerBug(
+                    "interpreter", f"variable {node.name} is used where it is not bound"
+                )
+            return env[id(node)]
+
+        return value
+
+    def _binary(self, function: Callable[[Any, Any], Any], a: Value, b: Value, dtype: Any) -> Value:
+        return lambda env: rounded(function(a(env), b(env)), dtype)
+
+    def _select(self, cond: Value, a: Value, b: Value) -> Value:
+        def value(env: Env) -> Any:
+            chosen = cond(env)
+            if np.ndim(chosen):
+                return np.where(chosen, a(env), b(env))
+            return a(env) if chosen else b(env)
+
+        return value
+
+    def _load(self, node: Load) -> Value:
+        memory, mask = self._memory_of(node.buffer), self._mask(node.mask)
+        indices = [self.expr(i) for i in node.indices]
+        return lambda env: memory.read([index(env) for index in indices], mask(env))
+
+    def _mask(self, mask: Expr | None) -> Value:
+        return (lambda env: True) if mask is None else self.expr(mask)
+
+    def _memory_of(self, buffer: Buffer) -> CheckedMemory:
+        memory = self.memories.get(id(buffer))
+        if memory is None:
+            raise CompilerBug(
+                "interpreter", f"buffer {buffer.name} is neither a parameter nor a local"
+            )
+        return memory
+
+
+def _constant(value: Any, lanes: int) -> Value:
+    held = np.full(lanes, value) if lanes > 1 else value
+    return lambda env: held
+
+
+def _flat_view(buffer: Buffer, array: np.ndarray) -> np.ndarray:
+    wanted = np.dtype(np.uint16) if buffer.dtype.name == "bf16" else buffer.dtype.numpy
+    if array.dtype != wanted or not array.flags.c_contiguous:
+        raise ValueError(
+            f"{buffer.name}: expected a C-contiguous array of {wanted}, got {array.dtype}"
+        )
+    return array.reshape(-1)
