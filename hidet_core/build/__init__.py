@@ -1,5 +1,8 @@
 """Source to object code: LLVM, worker processes, the on-disk kernel cache."""
 
-from .llvm import compile_object
+from .builder import Builder
+from .cache import KernelCache
+from .llvm import assembly, compile_object
+from .pool import Pool
 
-__all__ = ["compile_object"]
+__all__ = ["Builder", "KernelCache", "Pool", "assembly", "compile_object"]

@@ -22,19 +22,25 @@ TOOLCHAIN = f"llvmlite {'.'.join(map(str, binding.llvm_version_info))}"
 
 def compile_object(text: str, cpu: Cpu) -> bytes:
     """The object file of a module. Raises CompilerBug where LLVM refuses it or it calls out."""
-    machine = _machine(cpu.llvm_cpu, cpu.features)
+    try:
+        return translate(text, cpu.llvm_cpu, cpu.features)
+    except ValueError as error:
+        raise CompilerBug("LLVM", str(error)) from error
+
+
+def translate(text: str, llvm_cpu: str, features: str) -> bytes:
+    """compile_object for worker processes: raises ValueError with the reason alone."""
+    machine = _machine(llvm_cpu, features)
     try:
         module = binding.parse_assembly(text)
         module.verify()
     except RuntimeError as error:
-        raise CompilerBug("LLVM", str(error).strip()) from error
+        raise ValueError(str(error).strip()) from error
     _optimise(module, machine)
     image = machine.emit_object(module)
     calls_out = sorted(undefined_symbols(image) - ALLOWED_SYMBOLS)
     if calls_out:
-        raise CompilerBug(
-            "LLVM", f"the kernel calls {', '.join(calls_out)}, which it does not bring along"
-        )
+        raise ValueError(f"the kernel calls {', '.join(calls_out)}, which it does not bring along")
     return image
 
 
