@@ -49,6 +49,9 @@ class CheckedMemory:
 
     def read(self, indices: Sequence[Any], mask: Any) -> Any:
         """The values at the indices; 0 in the lanes where the mask is off."""
+        one = self._plain_place(indices, mask)
+        if one >= 0 and (self.written is None or self.written[one]):
+            return self.flat[one]
         place, active = self._place(indices, mask)
         chosen = place[active]
         self._check_owner(chosen, "load of")
@@ -61,6 +64,14 @@ class CheckedMemory:
 
     def write(self, indices: Sequence[Any], mask: Any, value: Any) -> None:
         """Store the value where the mask is on."""
+        one = self._plain_place(indices, mask)
+        if one >= 0:
+            self.flat[one] = value
+            if self.written is not None:
+                self.written[one] = True
+            if self.owner is not None:
+                self.owner[one] = self.site.task
+            return
         place, active = self._place(indices, mask)
         chosen = place[active]
         self._check_owner(chosen, "store to")
@@ -71,11 +82,33 @@ class CheckedMemory:
         lanes = np.broadcast_to(value, place.shape)[active]
         self.flat[chosen] = _as_stored(lanes, self.buffer.dtype)
 
+    def _plain_place(self, indices: Sequence[Any], mask: Any) -> int:
+        """The short way: the flat index of a scalar access with nothing wrong, else -1."""
+        if mask is not True or self.buffer.dtype.name == "bf16":
+            return -1
+        place = 0
+        extents = self.shape if self._by_dims(indices) else (self.flat.size,)
+        strides = self.strides if self._by_dims(indices) else (1,)
+        if len(indices) != len(extents):
+            return -1
+        for index, extent, stride in zip(indices, extents, strides, strict=True):
+            if isinstance(index, np.ndarray) or not 0 <= index < extent:
+                return -1
+            place += int(index) * stride
+        if place >= self.flat.size:
+            return -1
+        ours = self.owner is None or self.owner[place] in (NOBODY, self.site.task)
+        return place if ours else -1
+
+    def _by_dims(self, indices: Sequence[Any]) -> bool:
+        """Whether the indices are one per dim, not one flat index."""
+        return len(indices) > 1 or (len(self.shape) == 1 and self.buffer.strides is None)
+
     def _place(self, indices: Sequence[Any], mask: Any) -> tuple[np.ndarray, np.ndarray]:
         """(flat indices, which lanes are active), of one shape."""
         lanes = np.broadcast_shapes(*(np.shape(i) for i in indices), np.shape(mask))
         active = np.broadcast_to(mask, lanes)
-        if len(indices) > 1 or (len(self.shape) == 1 and self.buffer.strides is None):
+        if self._by_dims(indices):
             place = self._flatten(indices, active)
         else:
             place = np.asarray(indices[0])

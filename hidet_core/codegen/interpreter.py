@@ -187,7 +187,13 @@ class _Interpreter:
         return value
 
     def _binary(self, function: Callable[[Any, Any], Any], a: Value, b: Value, dtype: Any) -> Value:
-        return lambda env: rounded(function(a(env), b(env)), dtype)
+        held = None if dtype.name == "bf16" else dtype.numpy
+
+        def value(env: Env) -> Any:
+            result = function(a(env), b(env))
+            return result if result.dtype is held else rounded(result, dtype)
+
+        return value
 
     def _select(self, cond: Value, a: Value, b: Value) -> Value:
         def value(env: Env) -> Any:

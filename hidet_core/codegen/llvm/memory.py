@@ -1,36 +1,26 @@
-"""Loads and stores: contiguous vectors, scalars, gathers and scatters, masks, buffers kept in
-registers.
+"""Loads and stores: contiguous vectors, scalars, gathers and scatters, masks.
 
 A flat index is classified once: `Ramp(base, 1)` is a contiguous access, a small constant stride a
 few contiguous ones and shuffles, `Broadcast` a scalar one, anything else a gather or scatter.
-'register' buffers whose indices are all constants become one stack slot per vector, which LLVM
-promotes to registers; others are arrays on the stack.
+Locals are arrays on the stack, unless `registers` can keep them.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from ...base.errors import CompilerBug
 from ...ir.dtypes import DType, boolean, u8
-from ...ir.expr import Broadcast, Buffer, Const, Expr, Load, Ramp, is_const
-from ...ir.node import walk
+from ...ir.expr import Buffer, Const, Expr, Load, Ramp, is_const
 from ...ir.stmt import Program, Store
 from ..text import Writer, literal, mangled, memory_type, type_name
+from .access import contiguous, one_place
+from .registers import Registers
 
 MAX_LOCAL_BYTES = 1 << 20  # a task's locals live on the stack of a pool thread
 MAX_SHUFFLED_STRIDE = 4
 Refs = Callable[[Expr], str]
-
-
-@dataclass
-class Slots:
-    """A buffer in registers: stack slots of `width` elements each, by slot number."""
-
-    width: int
-    names: dict[int, str] = field(default_factory=dict)
 
 
 class Memory:
@@ -42,27 +32,24 @@ class Memory:
         self.w = writer
         self.refs = refs
         self.pointers = {id(b): f"%p{i}" for i, b in enumerate(program.params)}
-        self.slots: dict[int, Slots] = {}
-        widths = register_widths(program)
+        self.registers = Registers(writer, program, refs)
         for buffer in program.locals:
-            width = widths.get(id(buffer), 0)
-            if buffer.scope == "register" and width:
-                self.slots[id(buffer)] = Slots(width)
-            else:
+            if buffer not in self.registers:
                 self.pointers[id(buffer)] = self._array(buffer)
 
     def load(self, node: Load) -> str:
         index, mask, dtype = node.indices[0], node.mask, node.dtype
         if dtype.lanes != index.dtype.lanes:
             raise CompilerBug("codegen", f"load of {node.buffer.name}: {dtype} at {index.dtype}")
-        if id(node.buffer) in self.slots:
-            return self._masked_value(self._load_slot(node), mask, dtype)
+        if node.buffer in self.registers:
+            return self._masked(self.registers.load(node), mask, dtype)
         if mask is not None and is_const(mask, True):
             mask = None
-        if isinstance(index, Broadcast) and (mask is None or mask.dtype.lanes == 1):
-            return self.w.splat(self._load_scalar(node.buffer, index.a, mask), dtype)
+        single = one_place(index)
+        if single is not None:
+            return self._load_splat(node.buffer, single, mask, dtype)
         if dtype.lanes == 1:
-            return self._load_scalar(node.buffer, index, mask)
+            return self._load_scalar(node.buffer, index, None if mask is None else self.refs(mask))
         if contiguous(index):
             return self._load_vector(node.buffer, index.base, mask, dtype)
         if mask is None and isinstance(index, Ramp) and is_const(index.stride):
@@ -80,8 +67,8 @@ class Memory:
         dtype = node.value.dtype
         if dtype.lanes != lanes:
             value, dtype = self.w.splat(value, dtype.vector(lanes)), dtype.vector(lanes)
-        if id(node.buffer) in self.slots:
-            self._store_slot(node.buffer, index, value, dtype, mask)
+        if node.buffer in self.registers:
+            self.registers.store(node.buffer, index, value, dtype, mask)
         elif lanes == 1:
             self._store_scalar(node.buffer, index, value, dtype, mask)
         elif contiguous(index):
@@ -89,57 +76,13 @@ class Memory:
         else:
             self._scatter(node.buffer, index, value, dtype, mask)
 
-    # registers
-
-    def _slot(self, buffer: Buffer, number: int) -> tuple[str, DType]:
-        slots = self.slots[id(buffer)]
-        dtype = buffer.dtype.vector(slots.width)
-        if number not in slots.names:
-            slots.names[number] = self.w.alloca(
-                type_name(dtype), max(dtype.bytes, 64 if slots.width > 1 else 1)
-            )
-        return slots.names[number], dtype
-
-    def _load_slot(self, node: Load) -> str:
-        index = node.indices[0]
-        flat, width = _constant_base(index), self.slots[id(node.buffer)].width
-        name, dtype = self._slot(node.buffer, flat // width)
-        whole = self.w.op(f"load {type_name(dtype)}, ptr {name}")
-        if isinstance(index, Ramp) or width == 1:
-            return whole
-        lane = self.w.op(f"extractelement {type_name(dtype)} {whole}, i64 {flat % width}")
-        return self.w.splat(lane, node.dtype) if node.dtype.lanes > 1 else lane
-
-    def _store_slot(
-        self, buffer: Buffer, index: Expr, value: str, dtype: DType, mask: Expr | None
-    ) -> None:
-        flat, width = _constant_base(index), self.slots[id(buffer)].width
-        name, slot = self._slot(buffer, flat // width)
-        kind = type_name(slot)
-        if mask is not None or dtype.lanes != width:
-            old = self.w.op(f"load {kind}, ptr {name}")
-            if dtype.lanes != width:
-                lane, before = f"i64 {flat % width}", type_name(dtype)
-                if mask is not None:
-                    kept = self.w.op(f"extractelement {kind} {old}, {lane}")
-                    value = self.w.op(
-                        f"select i1 {self.refs(mask)}, {before} {value}, {before} {kept}"
-                    )
-                value = self.w.op(f"insertelement {kind} {old}, {before} {value}, {lane}")
-            else:
-                value = self._choose(mask, value, old, slot)
-        self.w.do(f"store {kind} {value}, ptr {name}")
-
-    def _masked_value(self, value: str, mask: Expr | None, dtype: DType) -> str:
-        return value if mask is None else self._choose(mask, value, literal(0, dtype), dtype)
-
-    def _choose(self, mask: Expr, value: str, other: str, dtype: DType) -> str:
+    def _masked(self, value: str, mask: Expr | None, dtype: DType) -> str:
+        """The value where the mask is on, 0 elsewhere."""
+        if mask is None:
+            return value
         kind = type_name(dtype)
-        return self.w.op(
-            f"select {type_name(mask.dtype)} {self.refs(mask)}, {kind} {value}, {kind} {other}"
-        )
-
-    # memory
+        chosen = f"{kind} {value}, {kind} {literal(0, dtype)}"
+        return self.w.op(f"select {type_name(mask.dtype)} {self.refs(mask)}, {chosen}")
 
     def _array(self, buffer: Buffer) -> str:
         size = math.prod(n.value if isinstance(n, Const) else n for n in buffer.shape)
@@ -167,13 +110,23 @@ class Memory:
             f"getelementptr {memory_type(buffer.dtype)}, ptr {pointer}, {kind} {index}"
         )
 
-    def _load_scalar(self, buffer: Buffer, index: Expr, mask: Expr | None) -> str:
+    def _load_splat(self, buffer: Buffer, index: Expr, mask: Expr | None, dtype: DType) -> str:
+        """One element in all lanes; it is read if any lane wants it."""
+        if mask is None or mask.dtype.lanes == 1:
+            wanted = None if mask is None else self.refs(mask)
+            return self.w.splat(self._load_scalar(buffer, index, wanted), dtype)
+        lanes = boolean.vector(dtype.lanes)
+        vector = (type_name(lanes), self.refs(mask))
+        wanted = self.w.call(f"llvm.vector.reduce.or.v{dtype.lanes}i1", boolean, vector)
+        value = self.w.splat(self._load_scalar(buffer, index, wanted), dtype)
+        return self._masked(value, mask, dtype)
+
+    def _load_scalar(self, buffer: Buffer, index: Expr, wanted: str | None) -> str:
         address = self._address(buffer, self.refs(index))
-        if mask is None:
+        if wanted is None:
             return self._read(buffer.dtype, address)
         done, inside, before = self.w.label("m"), self.w.label("t"), self.w.block
-        self.w.do(f"br i1 {self.refs(mask)}, label %{inside}, label %{done}")
-        before = self.w.block
+        self.w.do(f"br i1 {wanted}, label %{inside}, label %{done}")
         self.w.place(inside)
         value = self._read(buffer.dtype, address)
         self.w.do(f"br label %{done}")
@@ -302,47 +255,9 @@ class Memory:
         return self.w.op(f"zext {type_name(dtype)} {ref} to {memory_type(dtype)}")
 
 
-def contiguous(index: Expr) -> bool:
-    return isinstance(index, Ramp) and is_const(index.stride, 1)
-
-
 def stored_dtype(dtype: DType) -> DType:
     return u8.vector(dtype.lanes) if dtype.is_bool else dtype
 
 
 def _memory_mangled(dtype: DType) -> str:
     return mangled(stored_dtype(dtype))
-
-
-def _constant_base(index: Expr) -> int:
-    if isinstance(index, Ramp):
-        index = index.base
-    elif isinstance(index, Broadcast):
-        index = index.a
-    assert isinstance(index, Const), "register_widths lets only constant indices through"
-    return index.value
-
-
-def register_widths(program: Program) -> dict[int, int]:
-    """For each register buffer, by id: its access width, 0 where an access forbids to keep it in
-    registers.
-    """
-    accesses: dict[int, list[Expr]] = {id(b): [] for b in program.locals if b.scope == "register"}
-    for node in walk(program.body):
-        if isinstance(node, (Load, Store)) and id(node.buffer) in accesses:
-            accesses[id(node.buffer)].append(node.indices[0])
-    return {key: _width(indices) for key, indices in accesses.items()}
-
-
-def _width(indices: list[Expr]) -> int:
-    widths = {index.dtype.lanes for index in indices if isinstance(index, Ramp)}
-    if len(widths) > 1:
-        return 0
-    width = widths.pop() if widths else 1
-    for index in indices:
-        if isinstance(index, Ramp):
-            if not (contiguous(index) and is_const(index.base) and index.base.value % width == 0):
-                return 0
-        elif not is_const(index.a if isinstance(index, Broadcast) else index):
-            return 0
-    return width

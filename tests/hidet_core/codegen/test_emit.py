@@ -235,6 +235,23 @@ def test_broadcast_index_and_scalar_mask(rng):
         np.testing.assert_array_equal(got, np.full(8, source[2] if size == 2 else 0))
 
 
+@pytest.mark.parametrize("scope", ["global", "register"])
+def test_all_lanes_at_one_place(rng, scope):
+    """A ramp of stride 0 under a mask: nothing is read where no lane wants it."""
+    x, y, n = Buffer("x", f32, (4,)), Buffer("y", f32, (16,)), Var("n")
+    held = Buffer("held", f32, (2,), scope="register")
+    at = ramp(n if scope == "global" else 1, 16, 0)
+    mask = binary("lt", ramp(0, 16), splat(n, 16))
+    value = load(x if scope == "global" else held, at, mask)
+    body = seq(Store(held, (k(1),), load(x, 3)), Store(y, (ramp(0, 16),), value))
+    run = compiled(program([x, y], body, [n], local=[held]))
+    source = rng.random(4, np.float32)
+    for size in (3, -(2**40)):
+        got = np.full(16, np.nan, np.float32)
+        run([source, got], [size])
+        np.testing.assert_array_equal(got, np.where(np.arange(16) < size, source[3], 0))
+
+
 def test_deep_let_chains_and_long_bodies():
     out = Buffer("out", i64, (1,))
     variables = [Var(f"t{i}") for i in range(3000)]
