@@ -1,0 +1,34 @@
+"""ONNX nodes to operators, per opset version."""
+
+from . import (
+    activation,
+    basic,
+    convolution,
+    indexing,
+    linear,
+    normalisation,
+    reduction,
+    shape,
+    spatial,
+)
+from .importer import explain_graph, explain_node, import_subgraph
+from .onnx_graph import OnnxGraph, OnnxNode, OnnxValue, from_model
+
+__all__ = [
+    "OnnxGraph",
+    "OnnxNode",
+    "OnnxValue",
+    "activation",
+    "basic",
+    "convolution",
+    "explain_graph",
+    "explain_node",
+    "from_model",
+    "import_subgraph",
+    "indexing",
+    "linear",
+    "normalisation",
+    "reduction",
+    "shape",
+    "spatial",
+]

@@ -1,0 +1,32 @@
+"""Operators: shape rule, dtype rule and definition of each; no schedule, no ONNX. Importing this
+fills `OPS`."""
+
+from . import (
+    activations,
+    arithmetic,
+    conv,
+    gather,
+    layout,
+    matmul,
+    normalise,
+    pool,
+    reductions,
+    views,
+)
+from .registry import OPS, OpDef, find_op
+
+__all__ = [
+    "OPS",
+    "OpDef",
+    "activations",
+    "arithmetic",
+    "conv",
+    "find_op",
+    "gather",
+    "layout",
+    "matmul",
+    "normalise",
+    "pool",
+    "reductions",
+    "views",
+]

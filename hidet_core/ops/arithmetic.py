@@ -1,0 +1,149 @@
+"""Arithmetic, comparison, logic and rounding, element by element, with ONNX's meaning.
+
+Integer division truncates; divisors of zero (undefined in ONNX) are replaced so that speculative
+evaluation cannot trap. Max and Min propagate NaN. `mod` follows the sign of the divisor for
+integers, `fmod` that of the dividend.
+"""
+
+from __future__ import annotations
+
+from hidet_core.base.errors import Unsupported
+from hidet_core.ir.dtypes import DType, boolean, f64
+from hidet_core.ir.expr import Expr, binary, both, cast, eq, maximum, minimum, ne, select, unary
+
+from .elementwise import bool_dtype, elementwise, first_dtype
+from .registry import Attrs, Types
+
+UNARY_NAMES = (
+    "neg", "abs", "exp", "log", "sqrt", "tanh", "erf", "sin", "cos", "tan", "asin", "acos", "atan",
+    "sinh", "cosh", "asinh", "acosh", "atanh", "floor", "ceil", "round", "sign", "sigmoid", "recip",
+)  # fmt: skip
+_ONLY_FLOAT = {"floor", "ceil", "round"}  # the identity on integers
+
+
+def _safe_divisor(b: Expr) -> Expr:
+    """b, or 1 where an integer division by b could trap (0; -1 with the least integer)."""
+    bad = eq(b, 0)
+    if b.dtype.kind == "i":
+        bad = binary("or", bad, eq(b, -1))
+    return select(bad, 1, b)
+
+
+def truncating_div(a: Expr, b: Expr) -> Expr:
+    """The integer quotient rounded towards zero."""
+    divisor = _safe_divisor(b)
+    floor = a // divisor
+    if a.dtype.kind == "u":
+        return floor
+    inexact = ne(a % divisor, 0)
+    differ = ne(a < 0, divisor < 0)
+    quotient = select(both(inexact, differ), floor + 1, floor)
+    return select(eq(b, -1), -a, quotient)
+
+
+def _div(attrs: Attrs, a: Expr, b: Expr) -> Expr:
+    return truncating_div(a, b) if a.dtype.is_int else a / b
+
+
+def _mod(attrs: Attrs, a: Expr, b: Expr) -> Expr:
+    return a % _safe_divisor(b)
+
+
+def _fmod(attrs: Attrs, a: Expr, b: Expr) -> Expr:
+    if a.dtype.is_int:
+        return a - truncating_div(a, b) * b
+    wide_a, wide_b = cast(a, f64), cast(b, f64)
+    rest = wide_a - unary("trunc", wide_a / wide_b) * wide_b
+    keeps = both(unary("isinf", b), unary("not", unary("isinf", a)))
+    return cast(select(keeps, wide_a, rest), a.dtype)
+
+
+def _extreme(op: str, a: Expr, b: Expr) -> Expr:
+    if not a.dtype.is_float:
+        return binary(op, a, b)
+    return select(unary("isnan", a), a, select(unary("isnan", b), b, binary(op, a, b)))
+
+
+def _pow(attrs: Attrs, a: Expr, b: Expr) -> Expr:
+    if a.dtype.is_float and b.dtype.is_float:
+        return binary("pow", a, cast(b, a.dtype))
+    if a.dtype.is_float:
+        return binary("pow", a, cast(b, a.dtype))
+    return cast(binary("pow", cast(a, f64), cast(b, f64)), a.dtype)
+
+
+def _where(attrs: Attrs, cond: Expr, a: Expr, b: Expr) -> Expr:
+    return select(cond, a, b)
+
+
+def _where_dtype(types: Types, attrs: Attrs) -> DType:
+    if types[0].dtype != boolean or types[1].dtype != types[2].dtype:
+        raise Unsupported(
+            "where", "expected a bool and two of one dtype, got " + ", ".join(map(str, types))
+        )
+    return types[1].dtype
+
+
+def _cast(attrs: Attrs, a: Expr) -> Expr:
+    return cast(a, attrs["to"])
+
+
+def _cast_dtype(types: Types, attrs: Attrs) -> DType:
+    return attrs["to"]
+
+
+def _shift(op: str, a: Expr, b: Expr) -> Expr:
+    """Shifts by the width of the type or more give 0."""
+    width = a.dtype.bits
+    inside = both(b >= 0, b < width)
+    return select(inside, binary(op, a, select(inside, b, 0)), 0)
+
+
+def _isinf(attrs: Attrs, a: Expr) -> Expr:
+    value = unary("isinf", a)
+    if not attrs.get("positive", True):
+        value = both(value, a < 0)
+    if not attrs.get("negative", True):
+        value = both(value, a > 0)
+    return value
+
+
+def _register() -> None:
+    elementwise("identity", lambda attrs, a: a)
+    for name in UNARY_NAMES:
+        elementwise(
+            name,
+            lambda attrs, a, op=name: a if op in _ONLY_FLOAT and a.dtype.is_int else unary(op, a),
+        )
+    elementwise("not", lambda attrs, a: unary("not", a))
+    elementwise("isnan", lambda attrs, a: unary("isnan", a), bool_dtype)
+    elementwise("isinf", _isinf, bool_dtype)
+    elementwise("add", lambda attrs, a, b: a + b)
+    elementwise("sub", lambda attrs, a, b: a - b)
+    elementwise("mul", lambda attrs, a, b: a * b)
+    elementwise("div", _div)
+    elementwise("mod", _mod)
+    elementwise("fmod", _fmod)
+    elementwise("pow", _pow, first_dtype)
+    elementwise("maximum", lambda attrs, a, b: _extreme("max", a, b))
+    elementwise("minimum", lambda attrs, a, b: _extreme("min", a, b))
+    for name in ("and", "or", "xor"):
+        elementwise(name, lambda attrs, a, b, op=name: binary(op, a, b))
+    for name in ("shl", "shr"):
+        elementwise(name, lambda attrs, a, b, op=name: _shift(op, a, b))
+    for name in ("lt", "le", "gt", "ge", "eq", "ne"):
+        elementwise(name, lambda attrs, a, b, op=name: binary(op, a, b), bool_dtype)
+    elementwise("where", _where, _where_dtype)
+    elementwise("cast", _cast, _cast_dtype)
+    elementwise("clip", _clip)
+
+
+def _clip(attrs: Attrs, a: Expr) -> Expr:
+    """attrs low, high: numbers or None. NaN stays NaN."""
+    low, high = attrs.get("low"), attrs.get("high")
+    value = a if low is None else maximum(low, a)
+    value = value if high is None else minimum(high, value)
+    return value if not a.dtype.is_float else select(unary("isnan", a), a, value)
+
+
+_register()

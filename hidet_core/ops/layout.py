@@ -1,0 +1,200 @@
+"""Pieces and borders: concat, slice, pad, tile, upsample.
+
+concat attrs: axis (>= 0).  slice attrs: starts, steps, sizes, one entry per axis; element i of an
+axis is start + i * step.  pad attrs: before, after (ints per axis, >= 0), mode constant | edge |
+reflect | wrap, value. tile attrs: repeats (dims per axis).  upsample attrs: scales (ints per
+axis), each element repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hidet_core.base.errors import Unsupported
+from hidet_core.compute.definition import Definition, compute
+from hidet_core.compute.dims import Dim, dim_expr, same_shape, simplify
+from hidet_core.compute.types import TensorType, tensor_type
+from hidet_core.ir.expr import Buffer, Expr, both, load, maximum, minimum, select, wrap
+
+from .registry import Attrs, Types, operator
+
+
+def _infer_concat(types: Types, attrs: Attrs) -> TensorType:
+    axis, first = attrs["axis"], types[0]
+    for other in types[1:]:
+        rest = [t.shape[:axis] + t.shape[axis + 1 :] for t in (first, other)]
+        if other.rank != first.rank or other.dtype != first.dtype or not same_shape(*rest):
+            raise Unsupported("concat", f"{first} and {other} differ in more than axis {axis}")
+    total: Dim = 0
+    for t in types:
+        total = total + t.shape[axis]
+    return tensor_type(first.dtype, (*first.shape[:axis], total, *first.shape[axis + 1 :]))
+
+
+def _offsets(shapes: Sequence[Sequence[Dim]], axis: int) -> list[Dim]:
+    """Where each input begins along the axis of a concat."""
+    result: list[Dim] = [0]
+    for shape in shapes[:-1]:
+        result.append(simplify(result[-1] + shape[axis]))
+    return result
+
+
+def _define_concat(
+    inputs: tuple[Buffer, ...], out: TensorType, attrs: Attrs
+) -> tuple[Definition, ...]:
+    axis = attrs["axis"]
+    offsets = _offsets([buffer.shape for buffer in inputs], axis)
+
+    def piece(buffer: Buffer, offset: Dim, axes: tuple[Expr, ...]) -> Expr:
+        at = minimum(maximum(axes[axis] - offset, 0), dim_expr(buffer.shape[axis]) - 1)
+        return load(buffer, *axes[:axis], at, *axes[axis + 1 :])
+
+    def value(*axes: Expr) -> Expr:
+        result = piece(inputs[-1], offsets[-1], axes)
+        for k in range(len(inputs) - 2, -1, -1):
+            result = select(
+                axes[axis] < dim_expr(offsets[k + 1]), piece(inputs[k], offsets[k], axes), result
+            )
+        return result
+
+    return (compute("concat", out.dtype, out.shape, value),)
+
+
+def _scatter_concat(
+    k: int, index: Sequence[Expr], types: Types, out: TensorType, attrs: Attrs
+) -> tuple[Expr, ...]:
+    axis = attrs["axis"]
+    offset = _offsets([t.shape for t in types], axis)[k]
+    return (*index[:axis], index[axis] + offset, *index[axis + 1 :])
+
+
+operator("concat", "injective", _infer_concat, _define_concat, _scatter_concat)
+
+
+def _infer_slice(types: Types, attrs: Attrs) -> TensorType:
+    (x,) = types
+    if not len(attrs["starts"]) == len(attrs["steps"]) == len(attrs["sizes"]) == x.rank:
+        raise Unsupported("slice", f"expected one start, step and size per axis of {x}")
+    return tensor_type(x.dtype, attrs["sizes"])
+
+
+def _define_slice(
+    inputs: tuple[Buffer, ...], out: TensorType, attrs: Attrs
+) -> tuple[Definition, ...]:
+    def value(*axes: Expr) -> Expr:
+        terms = zip(axes, attrs["starts"], attrs["steps"], strict=True)
+        return load(inputs[0], *(at * step + start for at, start, step in terms))
+
+    return (compute("slice", out.dtype, out.shape, value),)
+
+
+operator("slice", "injective", _infer_slice, _define_slice)
+
+PAD_MODES = ("constant", "edge", "reflect", "wrap")
+
+
+def _infer_pad(types: Types, attrs: Attrs) -> TensorType:
+    (x,) = types
+    sides = (*attrs["before"], *attrs["after"])
+    if len(sides) != 2 * x.rank or min(sides, default=0) < 0 or attrs["mode"] not in PAD_MODES:
+        raise Unsupported(
+            "pad",
+            f"before {attrs['before']}, after {attrs['after']}, mode {attrs['mode']!r} on {x}",
+        )
+    grown = zip(x.shape, attrs["before"], attrs["after"], strict=True)
+    return tensor_type(x.dtype, (dim + before + after for dim, before, after in grown))
+
+
+def _source(at: Expr, size: Dim, mode: str) -> Expr:
+    """The position inside that a padded position copies."""
+    extent = dim_expr(size)
+    if mode == "wrap":
+        return at % extent
+    if mode == "reflect":
+        period = maximum((extent - 1) * 2, 1)
+        folded = at % period
+        return minimum(folded, period - folded)
+    return minimum(maximum(at, 0), extent - 1)
+
+
+def _define_pad(
+    inputs: tuple[Buffer, ...], out: TensorType, attrs: Attrs
+) -> tuple[Definition, ...]:
+    (x,) = inputs
+    padded = [k for k in range(len(x.shape)) if attrs["before"][k] or attrs["after"][k]]
+
+    def value(*axes: Expr) -> Expr:
+        index, inside = list(axes), wrap(True)
+        for k in padded:
+            at = axes[k] - attrs["before"][k]
+            index[k] = _source(at, x.shape[k], attrs["mode"])
+            inside = both(inside, both(at >= 0, at < dim_expr(x.shape[k])))
+        element = load(x, *index)
+        return select(inside, element, attrs["value"]) if attrs["mode"] == "constant" else element
+
+    return (compute("pad", out.dtype, out.shape, value),)
+
+
+operator("pad", "injective", _infer_pad, _define_pad)
+
+
+def _infer_tile(types: Types, attrs: Attrs) -> TensorType:
+    (x,) = types
+    if len(attrs["repeats"]) != x.rank:
+        raise Unsupported("tile", f"expected {x.rank} repeats for {x}, got {attrs['repeats']}")
+    return tensor_type(
+        x.dtype, (dim * times for dim, times in zip(x.shape, attrs["repeats"], strict=True))
+    )
+
+
+def _define_tile(
+    inputs: tuple[Buffer, ...], out: TensorType, attrs: Attrs
+) -> tuple[Definition, ...]:
+    (x,) = inputs
+
+    def value(*axes: Expr) -> Expr:
+        return load(x, *(at % dim_expr(dim) for at, dim in zip(axes, x.shape, strict=True)))
+
+    return (compute("tile", out.dtype, out.shape, value),)
+
+
+operator("tile", "injective", _infer_tile, _define_tile)
+
+
+def _infer_upsample(types: Types, attrs: Attrs) -> TensorType:
+    (x,) = types
+    return tensor_type(
+        x.dtype, (dim * scale for dim, scale in zip(x.shape, attrs["scales"], strict=True))
+    )
+
+
+def _define_upsample(
+    inputs: tuple[Buffer, ...], out: TensorType, attrs: Attrs
+) -> tuple[Definition, ...]:
+    def value(*axes: Expr) -> Expr:
+        return load(
+            inputs[0], *(at // scale for at, scale in zip(axes, attrs["scales"], strict=True))
+        )
+
+    return (compute("upsample", out.dtype, out.shape, value),)
+
+
+operator("upsample", "injective", _infer_upsample, _define_upsample)
+
+
+def _define_trilu(
+    inputs: tuple[Buffer, ...], out: TensorType, attrs: Attrs
+) -> tuple[Definition, ...]:
+    """attrs: upper, k. Keeps the elements on and above (below) diagonal k."""
+
+    def value(*axes: Expr) -> Expr:
+        distance = axes[-1] - axes[-2]
+        keeps = distance >= attrs["k"] if attrs["upper"] else distance <= attrs["k"]
+        element = load(inputs[0], *axes)
+        zero = wrap(False) if element.dtype.is_bool else wrap(0, element.dtype)
+        return select(keeps, element, zero)
+
+    return (compute("trilu", out.dtype, out.shape, value),)
+
+
+operator("trilu", "injective", lambda types, attrs: types[0], _define_trilu)
