@@ -48,6 +48,7 @@ class GraphReport:
     """What was decided for one graph, kept for `hidet-ep inspect`."""
 
     graph: str
+    outputs: tuple[str, ...]
     nodes: int
     result: PartitionResult
 
@@ -83,7 +84,7 @@ def partition(view: dict[str, Any], given: Mapping[str, str]) -> Outcome:
     result = partition_graph(graph, make_compiler(options), options, reserved, implicit)
     reports = getattr(_collecting, "reports", None)
     if reports is not None:
-        reports.append(GraphReport(graph.name, len(graph.nodes), result))
+        reports.append(GraphReport(graph.name, graph.outputs, len(graph.nodes), result))
     return _to_outcome(result)
 
 

@@ -73,10 +73,22 @@ def machine_code(op_type):
 
 
 @dataclass
+class Kernel:
+    name: str
+    ops: tuple
+    config: str = "none"
+
+
+@dataclass
+class Report:
+    kernels: list
+
+
+@dataclass
 class Compiled:
     plan: bytes
     constants: list
-    report: None = None
+    report: Report
 
 
 class FakeCompiler:
@@ -124,7 +136,8 @@ class PlanMaker:
             launches=tuple(launches),
             name="fake",
         )
-        return Compiled(self.spoil(serialize(plan)), self.constants)
+        report = Report([Kernel(launch.name, (launch.name,)) for launch in launches])
+        return Compiled(self.spoil(serialize(plan)), self.constants, report)
 
     def spec(self, name):
         return TensorSpec(name, f32, tuple(self.dim(size) for size in self.values[name].shape))
