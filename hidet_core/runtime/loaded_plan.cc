@@ -7,7 +7,7 @@ namespace {
 
 constexpr size_t kConstantAlignment = 64;
 
-size_t RoundUp(size_t bytes) {
+size_t AlignUp(size_t bytes) {
   return (bytes + kConstantAlignment - 1) & ~(kConstantAlignment - 1);
 }
 
@@ -52,13 +52,13 @@ void LoadedPlan::CheckConstants(const ConstantView* constants, size_t count) con
 
 void LoadedPlan::CopyConstants(const ConstantView* constants, size_t count) {
   size_t total = 0;
-  for (size_t i = 0; i < count; ++i) total += RoundUp(constants[i].bytes);
+  for (size_t i = 0; i < count; ++i) total += AlignUp(constants[i].bytes);
   memory_ = Pages(total);
   uint8_t* place = memory_.data();
   for (size_t i = 0; i < count; ++i) {
     if (constants[i].bytes > 0) std::memcpy(place, constants[i].data, constants[i].bytes);
     constants_.push_back(place);
-    place += RoundUp(constants[i].bytes);
+    place += AlignUp(constants[i].bytes);
   }
 }
 

@@ -1,0 +1,147 @@
+// Tests of the runtime that need its own allocator or sanitizers; test_native.py builds and runs it.
+//
+//   steady PLAN CONSTANT    allocations of 100 runs with known shapes (two signatures, alternating)
+//   fuzz-plan PLAN CONSTANT SEEDS     loads damaged plans whose checksum is right again
+//   fuzz-object OBJECT SEEDS          loads damaged kernel images
+// The fuzzers print how many were refused and how many loaded; a crash is the failure.
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <new>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "hidet_core/runtime/crc32.h"
+#include "hidet_core/runtime/executable.h"
+#include "hidet_core/runtime/module.h"
+#include "hidet_core/runtime/thread_pool.h"
+
+namespace {
+std::atomic<long> allocations{0};
+}
+
+#if defined(COUNT_ALLOCATIONS)
+extern "C" void* __libc_malloc(size_t bytes);
+extern "C" void* malloc(size_t bytes) {
+  allocations.fetch_add(1);
+  return __libc_malloc(bytes);
+}
+#endif
+
+namespace {
+
+using Bytes = std::vector<uint8_t>;
+constexpr size_t kPayload = 24;  // behind the header of a plan
+constexpr size_t kChecksum = 12;
+
+Bytes ReadFile(const char* path) {
+  std::ifstream file(path, std::ios::binary);
+  return Bytes(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+}
+
+// Inputs x [n, m] and k [n * m, 2], outputs [n] and [n, m]: the plan of conftest.py.
+class Context : public hidet::RunContext {
+ public:
+  Context(int64_t n, int64_t m, hidet::ThreadPool& pool)
+      : x_shape_{n, m}, k_shape_{n * m, 2}, x_(n * m), k_(2 * n * m), sums_(n), scaled_(n * m),
+        pool_(pool) {}
+  hidet::TensorView Input(size_t i) override {
+    const int64_t* shape = i == 0 ? x_shape_ : k_shape_;
+    return {i == 0 ? x_.data() : k_.data(), shape, 2, hidet::DataType::kFloat};
+  }
+  void* Output(size_t i, const int64_t*, size_t) override {
+    return i == 0 ? sums_.data() : scaled_.data();
+  }
+  void ParallelFor(void (*function)(void*, size_t), size_t total, void* user) override {
+    pool_.ParallelFor(function, total, user);
+  }
+  size_t Threads() const override { return pool_.threads(); }
+
+ private:
+  int64_t x_shape_[2];
+  int64_t k_shape_[2];
+  std::vector<float> x_, k_, sums_, scaled_;
+  hidet::ThreadPool& pool_;
+};
+
+int Steady(const Bytes& plan, const Bytes& constant) {
+  const hidet::ConstantView view{constant.data(), constant.size()};
+  const auto executable = hidet::Executable::Load(plan.data(), plan.size(), &view, 1);
+  hidet::ThreadPool pool(2);
+  Context small(3, 5, pool);
+  Context large(64, 300, pool);
+  executable->Run(large);
+  executable->Run(small);
+  const long before = allocations.load();
+  for (int i = 0; i < 50; ++i) {
+    executable->Run(large);
+    executable->Run(small);
+  }
+  std::printf("loading %d\nsteady %ld\n", before > 0, allocations.load() - before);
+  return 0;
+}
+
+// Flips, overwrites or removes a few bytes.
+Bytes Damage(Bytes bytes, size_t from, std::mt19937& random) {
+  const uint8_t edges[] = {0, 1, 0x7F, 0x80, 0xFF};
+  for (auto left = 1 + random() % 3; left > 0; --left) {
+    const size_t at = from + random() % (bytes.size() - from);
+    switch (random() % 4) {
+      case 0: bytes[at] ^= static_cast<uint8_t>(1u << random() % 8); break;
+      case 1: bytes[at] = edges[random() % 5]; break;
+      case 2: std::memset(&bytes[at], 0xFF, std::min<size_t>(4, bytes.size() - at)); break;
+      default: bytes[at] = static_cast<uint8_t>(random()); break;
+    }
+  }
+  if (random() % 16 == 0) bytes.resize(from + random() % (bytes.size() - from));
+  return bytes;
+}
+
+void Repair(Bytes& plan) {
+  const uint64_t size = plan.size() - kPayload;
+  const uint32_t crc = hidet::Crc32(plan.data() + kPayload, size);
+  std::memcpy(&plan[kChecksum], &crc, sizeof crc);
+  std::memcpy(&plan[kChecksum + 4], &size, sizeof size);
+}
+
+// Counts seeds for which load(bytes) throws hidet::Error; any other end is a failure.
+template <typename Load>
+int Fuzz(const Bytes& good, size_t from, int seeds, Load load) {
+  int refused = 0;
+  for (int seed = 0; seed < seeds; ++seed) {
+    std::mt19937 random(static_cast<uint32_t>(seed));
+    try {
+      load(Damage(good, from, random));
+    } catch (const hidet::Error&) {
+      ++refused;
+    }
+  }
+  std::printf("refused %d\nloaded %d\n", refused, seeds - refused);
+  return 0;
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  const std::string mode = count > 3 ? words[1] : "";
+  if (mode == "steady") return Steady(ReadFile(words[2]), ReadFile(words[3]));
+  if (mode == "fuzz-plan" && count > 4) {
+    const Bytes constant = ReadFile(words[3]);
+    return Fuzz(ReadFile(words[2]), kPayload, std::atoi(words[4]), [&](Bytes plan) {
+      Repair(plan);
+      const hidet::ConstantView view{constant.data(), constant.size()};
+      hidet::Executable::Load(plan.data(), plan.size(), &view, 1);
+    });
+  }
+  if (mode == "fuzz-object") {
+    return Fuzz(ReadFile(words[2]), 0, std::atoi(words[3]), [](const Bytes& image) {
+      hidet::Module module({image.data(), image.size()});
+    });
+  }
+  std::fprintf(stderr, "usage: see the top of native_driver.cc\n");
+  return 2;
+}

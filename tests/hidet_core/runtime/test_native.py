@@ -1,0 +1,76 @@
+"""What only C++ can test: allocations in steady state, and damaged bytes under the sanitizers.
+
+Builds native_driver.cc with the runtime's sources; skipped where no C++ compiler is installed.
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hidet_core.plan import serialize
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+COMPILER = os.environ.get("CXX") or shutil.which("c++") or shutil.which("g++")
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+
+pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs a C++ compiler")
+
+
+def build(folder, flags):
+    """The driver and the runtime as one translation unit: the quickest way to compile them."""
+    sources = [HERE / "native_driver.cc", *sorted((ROOT / "hidet_core/runtime").glob("*.cc"))]
+    unit, program = folder / "unit.cc", folder / "driver"
+    unit.write_text("".join(f'#include "{path}"\n' for path in reversed(sources)))
+    command = [COMPILER, "-std=c++17", *flags, "-I", ROOT, unit, "-o", program, "-pthread"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return program
+
+
+@pytest.fixture(scope="module")
+def counting_driver(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("counting"), ["-O1", "-DCOUNT_ALLOCATIONS"])
+
+
+@pytest.fixture(scope="module")
+def sanitized_driver(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("sanitized"), SANITIZERS)
+
+
+@pytest.fixture
+def files(tmp_path, row_sum_plan, row_sum_constant, objects):
+    contents = {"plan": serialize(row_sum_plan), "constant": row_sum_constant.tobytes(), **objects}
+    for name, data in contents.items():
+        (tmp_path / name).write_bytes(data)
+    return tmp_path
+
+
+def run(program, *words):
+    """The driver's "name number" lines as a dictionary."""
+    done = subprocess.run([program, *map(str, words)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return {name: int(number) for name, number in map(str.split, done.stdout.splitlines())}
+
+
+def test_no_allocation_in_steady_state(counting_driver, files):
+    counts = run(counting_driver, "steady", files / "plan", files / "constant")
+    assert counts == {"loading": 1, "steady": 0}
+
+
+def test_runs_are_clean_under_sanitizers(sanitized_driver, files):
+    run(sanitized_driver, "steady", files / "plan", files / "constant")
+
+
+def test_damaged_plans(sanitized_driver, files):
+    counts = run(sanitized_driver, "fuzz-plan", files / "plan", files / "constant", 4000)
+    assert counts["refused"] > 500
+
+
+@pytest.mark.parametrize("image", ["libc", "tables", "got", "both"])
+def test_damaged_images(sanitized_driver, files, image):
+    counts = run(sanitized_driver, "fuzz-object", files / image, 2000)
+    assert counts["refused"] > 100
