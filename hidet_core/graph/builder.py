@@ -18,7 +18,7 @@ from hidet_core.base.errors import CompilerBug
 from hidet_core.compute.dims import Dim, Shape, same_shape, simplify
 from hidet_core.compute.types import TensorType
 from hidet_core.ir.dtypes import from_numpy
-from hidet_core.ir.expr import Var
+from hidet_core.ir.expr import Var, is_const
 from hidet_core.ops import find_op
 
 from .graph import Graph, Operator, Value, freeze_attrs
@@ -98,6 +98,8 @@ class GraphBuilder:
         target: Shape = tuple(simplify(dim) for dim in shape)
         if same_shape(value.type.shape, target):
             return value
+        if value in self.constants:
+            return self.constant(self.constants[value].reshape(target), value.name)
         return self.emit("reshape", value, shape=target)
 
     def broadcast_to(self, value: Value, shape: Sequence[Dim]) -> Value:
@@ -107,6 +109,15 @@ class GraphBuilder:
 
     def cast(self, value: Value, to: Any) -> Value:
         return value if value.type.dtype == to else self.emit("cast", value, to=to)
+
+    def permuted(self, value: Value, perm: Sequence[int]) -> Value:
+        """transpose(value, perm), a view of a constant or a reshape where either does."""
+        if value in self.constants:
+            return self.constant(np.transpose(self.constants[value], perm), value.name)
+        moving = [axis for axis in perm if not is_const(value.type.shape[axis], 1)]
+        if moving == sorted(moving):
+            return self.reshape(value, [value.type.shape[axis] for axis in perm])
+        return self.transpose(value, perm)
 
     def build(
         self,
@@ -172,3 +183,9 @@ def replace_inputs(operator: Operator, mapping: Mapping[Value, Value]) -> Operat
     if inputs == operator.inputs:
         return operator
     return Operator(operator.op, inputs, operator.attrs, operator.outputs, operator.name)
+
+
+def join_names(*names: str) -> str:
+    """The ONNX node names an operator came from, each once."""
+    parts = [part for name in names for part in name.split("+") if part]
+    return "+".join(dict.fromkeys(parts))

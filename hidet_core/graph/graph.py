@@ -25,8 +25,7 @@ from hidet_core.ops.registry import Attrs, OpDef
 
 @dataclass(frozen=True, eq=False)
 class Value:
-    """A tensor that flows through the graph. The name is for people; it is unique within a
-    graph."""
+    """A tensor that flows through the graph. The name (unique within a graph) is for people."""
 
     name: str
     type: TensorType

@@ -39,6 +39,8 @@ def fold_operator(operator: Operator, constants: Arrays) -> np.ndarray:
             return np.transpose(arrays[0], operator.attrs["perm"])
         case "reshape":
             return arrays[0].reshape(operator.outputs[0].type.shape)
+        case "broadcast_to":
+            return np.broadcast_to(arrays[0], operator.outputs[0].type.shape)
         case "matmul" if operator.outputs[0].type.dtype == f32:
             return np.matmul(arrays[0], arrays[1])
     return evaluate_operator(operator, constants)[0]

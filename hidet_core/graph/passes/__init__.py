@@ -1,0 +1,48 @@
+"""The passes of the graph, in order. Each is a function Graph -> Graph, in the file of its name.
+
+`run_passes(graph)` runs them all; `after`, where given, is called with each result (to verify,
+time or dump it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hidet_core.graph.graph import Graph
+
+from .canonicalize import canonicalize
+from .drop_identity import drop_identity
+from .eliminate_common import eliminate_common
+from .eliminate_dead import eliminate_dead
+from .fold_affine import fold_affine
+from .fold_constants import fold_constants
+from .fold_pads import fold_pads
+from .separate_outputs import separate_outputs
+from .sink_transposes import sink_transposes
+
+Pass = Callable[[Graph], Graph]
+
+PASSES: tuple[Pass, ...] = (
+    drop_identity,
+    fold_constants,
+    sink_transposes,
+    fold_constants,
+    canonicalize,
+    fold_affine,
+    fold_pads,
+    drop_identity,
+    eliminate_common,
+    eliminate_dead,
+    separate_outputs,
+)
+
+__all__ = ["PASSES", "Pass", "run_passes"]
+
+
+def run_passes(graph: Graph, after: Callable[[str, Graph], None] | None = None) -> Graph:
+    """All passes in order."""
+    for one in PASSES:
+        graph = one(graph)
+        if after is not None:
+            after(one.__name__, graph)
+    return graph

@@ -1,0 +1,77 @@
+"""One way to write each elementwise operator with a constant, so that later passes match less.
+
+add(const, x)     ->  add(x, const)               for all commutative operators
+op(x[N,H,W,C], const[1,1,1,C])  ->  op(x, const[C])
+sub(x, const)     ->  add(x, -const)              floats only, as are those below
+div(x, const)     ->  mul(x, 1 / const)           where that is finite
+pow(x, 2)         ->  mul(x, x)                   also 0.5, 1, -1 and 3
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hidet_core.graph.builder import GraphBuilder, rewrite_graph
+from hidet_core.graph.graph import Graph, Operator, Value
+
+COMMUTATIVE = {"add", "mul", "maximum", "minimum", "and", "or", "xor", "eq", "ne"}
+
+
+def canonicalize(graph: Graph) -> Graph:
+    return rewrite_graph(graph, _rule)
+
+
+def _rule(builder: GraphBuilder, operator: Operator) -> Value | None:
+    if not operator.op.elementwise or len(operator.inputs) < 2:
+        return None
+    name, inputs = operator.op.name, [_trimmed(builder, v, operator) for v in operator.inputs]
+    left, right = inputs[0], inputs[1]
+    if name in COMMUTATIVE and left in builder.constants and right not in builder.constants:
+        return builder.emit(name, right, left)
+    if right in builder.constants and left.type.dtype.is_float:
+        rewritten = _with_constant(builder, name, left, builder.constants[right])
+        if rewritten is not None:
+            return rewritten
+    if tuple(inputs) == operator.inputs:
+        return None
+    return builder.emit(name, *inputs, **operator.attrs)
+
+
+def _trimmed(builder: GraphBuilder, value: Value, operator: Operator) -> Value:
+    """A constant without its leading dims of 1, if another operand keeps the result's rank."""
+    others = [v.type.rank for v in operator.inputs if v is not value]
+    shape = value.type.shape
+    if value not in builder.constants or not shape or shape[0] != 1:
+        return value
+    if max(others, default=0) < operator.output.type.rank:
+        return value
+    kept = next((k for k, dim in enumerate(shape) if dim != 1), len(shape))
+    return builder.constant(builder.constants[value].reshape(shape[kept:]), value.name)
+
+
+def _with_constant(builder: GraphBuilder, op: str, x: Value, array: np.ndarray) -> Value | None:
+    if op == "sub":
+        return builder.emit("add", x, builder.constant(-array, "negated"))
+    if op == "div":
+        with np.errstate(all="ignore"):
+            inverse = (1 / array).astype(array.dtype)
+        usable = np.isfinite(inverse).all() and (np.abs(inverse) > np.finfo(array.dtype).tiny).all()
+        return builder.emit("mul", x, builder.constant(inverse, "inverse")) if usable else None
+    if op == "pow" and array.size == 1 and array.ndim <= x.type.rank:
+        return _power(builder, x, float(array.reshape(())))
+    return None
+
+
+def _power(builder: GraphBuilder, x: Value, exponent: float) -> Value | None:
+    match exponent:
+        case 1.0:
+            return x
+        case 2.0:
+            return builder.emit("mul", x, x)
+        case 3.0:
+            return builder.emit("mul", builder.emit("mul", x, x), x)
+        case 0.5:
+            return builder.emit("sqrt", x)
+        case -1.0:
+            return builder.emit("recip", x)
+    return None
