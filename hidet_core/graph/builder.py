@@ -63,7 +63,7 @@ class GraphBuilder:
         """A constant without dims, of the dtype of another value."""
         return self.constant(np.asarray(number, like.type.dtype.numpy), "scalar")
 
-    def emit(self, op: str, *inputs: Value, name: str | None = None, **attrs: Any) -> Value:
+    def emit(self, op: str, /, *inputs: Value, name: str | None = None, **attrs: Any) -> Value:
         """The output of a new operator of one output."""
         opdef, frozen = find_op(op), freeze_attrs(attrs)
         (type_,) = opdef.infer(tuple(value.type for value in inputs), frozen)

@@ -1,31 +1,193 @@
-"""Elementwise arithmetic, comparison and logic."""
+"""Elementwise arithmetic, comparison, logic and casts; on shape values also with symbolic sizes."""
 
 from __future__ import annotations
 
-from hidet_core.graph.graph import Value
+from collections.abc import Callable
+from functools import reduce
+from typing import Any
 
-from .context import Context
+import numpy as np
+
+from hidet_core.compute.dims import Dim, exact_div, same_dim, simplify
+from hidet_core.graph.graph import Value
+from hidet_core.ir.dtypes import boolean, from_onnx
+from hidet_core.ir.expr import maximum, minimum
+
+from .context import Context, Entry, Known, known
 from .registry import onnx_op
 
-BINARY = {"Add": "add", "Sub": "sub", "Mul": "mul", "Div": "div"}
+UNARY = {
+    "Neg": "neg", "Abs": "abs", "Exp": "exp", "Log": "log", "Sqrt": "sqrt", "Tanh": "tanh",
+    "Erf": "erf", "Sin": "sin", "Cos": "cos", "Tan": "tan", "Asin": "asin", "Acos": "acos",
+    "Atan": "atan", "Sinh": "sinh", "Cosh": "cosh", "Asinh": "asinh", "Acosh": "acosh",
+    "Atanh": "atanh", "Floor": "floor", "Ceil": "ceil", "Round": "round", "Sign": "sign",
+    "Sigmoid": "sigmoid", "Reciprocal": "recip", "Not": "not", "IsNaN": "isnan",
+    "BitwiseNot": "not",
+}  # fmt: skip
+BINARY = {
+    "Add": "add", "Sub": "sub", "Mul": "mul", "Div": "div", "Pow": "pow", "And": "and", "Or": "or",
+    "Xor": "xor", "Equal": "eq", "Greater": "gt", "Less": "lt", "GreaterOrEqual": "ge",
+    "LessOrEqual": "le", "BitwiseAnd": "and", "BitwiseOr": "or", "BitwiseXor": "xor",
+}  # fmt: skip
+VARIADIC = {"Sum": "add", "Max": "maximum", "Min": "minimum"}
 
 
-def _binary(ctx: Context, op: str) -> Value:
-    a, b = ctx.value(0), ctx.value(1)
+def _dim_div(a: Dim, b: Dim) -> Dim:
+    exact = exact_div(a, b)
+    return a // b if exact is None else exact
+
+
+def _dim_extreme(whole: Callable[..., Any], parts: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda a, b: whole(a, b) if isinstance(a, int) and isinstance(b, int) else parts(a, b)
+
+
+def _dim_equal(a: Dim, b: Dim) -> bool | None:
+    """Sizes are not negative; two different expressions may still be equal (None)."""
+    if same_dim(a, b):
+        return True
+    both = isinstance(a, int) and isinstance(b, int)
+    negative = any(isinstance(n, int) and n < 0 for n in (a, b))
+    return False if both or negative else None
+
+
+DIM_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "div": _dim_div,
+    "maximum": _dim_extreme(max, maximum),
+    "minimum": _dim_extreme(min, minimum),
+    "eq": _dim_equal,
+}
+
+
+def _on_dims(ctx: Context, op: str) -> Entry | None:
+    """The result on shape values, None where it has to be computed at run time."""
+    arrays = ctx.all_known() if op in DIM_ARITHMETIC else None
+    if arrays is None:
+        return None
+    function = np.frompyfunc(DIM_ARITHMETIC[op], 2, 1)
+    result = np.asarray(reduce(function, arrays), object)
+    if any(element is None for element in result.flat):
+        return None
+    return known(result, boolean) if op == "eq" else known(result)
+
+
+def _binary(ctx: Context, op: str) -> Entry:
+    result = _on_dims(ctx, op)
+    if result is not None:
+        return result
+    a, b = ctx.value(0), _old_broadcast(ctx, ctx.value(0), ctx.value(1))
     return ctx.emit(op, a, b)
 
 
+def _old_broadcast(ctx: Context, a: Value, b: Value) -> Value:
+    """Before version 7, b may be aligned with a's axes from `axis` on."""
+    if ctx.version >= 7 or not ctx.attr("broadcast", 0) or ctx.attr("axis") is None:
+        return b
+    missing = a.type.rank - ctx.axis(a.type.rank, 0) - b.type.rank
+    return ctx.builder.reshape(b, (*b.type.shape, *(1,) * missing))
+
+
+def _variadic(ctx: Context, op: str) -> Entry:
+    result = _on_dims(ctx, op)
+    if result is not None:
+        return result
+    return reduce(lambda a, b: ctx.emit(op, a, b), ctx.values())
+
+
 def _register() -> None:
+    for name, op in UNARY.items():
+        onnx_op(name)(lambda ctx, op=op: ctx.emit(op, ctx.value(0)))
     for name, op in BINARY.items():
         onnx_op(name)(lambda ctx, op=op: _binary(ctx, op))
-
-
-@onnx_op("Sum")
-def sum_(ctx: Context) -> Value:
-    total, *others = ctx.values()
-    for other in others:
-        total = ctx.emit("add", total, other)
-    return total
+    for name, op in VARIADIC.items():
+        onnx_op(name)(lambda ctx, op=op: _variadic(ctx, op))
 
 
 _register()
+
+
+@onnx_op("Mean")
+def mean(ctx: Context) -> Value:
+    values = ctx.values()
+    total = reduce(lambda a, b: ctx.emit("add", a, b), values)
+    return ctx.emit("mul", total, ctx.scalar(1 / len(values), total))
+
+
+@onnx_op("IsInf", since=10)
+def is_inf(ctx: Context) -> Value:
+    positive, negative = (bool(ctx.attr(f"detect_{side}", 1)) for side in ("positive", "negative"))
+    return ctx.emit("isinf", ctx.value(0), positive=positive, negative=negative)
+
+
+@onnx_op("Mod", since=10)
+def mod(ctx: Context) -> Value:
+    is_c = bool(ctx.attr("fmod", 0))
+    if ctx.value(0).type.dtype.is_float and not is_c:
+        ctx.fail("floats need fmod=1")
+    return ctx.emit("fmod" if is_c else "mod", ctx.value(0), ctx.value(1))
+
+
+@onnx_op("BitShift", since=11)
+def bit_shift(ctx: Context) -> Value:
+    op = {"LEFT": "shl", "RIGHT": "shr"}[ctx.attr("direction")]
+    return ctx.emit(op, ctx.value(0), ctx.value(1))
+
+
+@onnx_op("Where", since=9)
+def where(ctx: Context) -> Entry:
+    if (found := ctx.all_known()) is not None:
+        return known(np.asarray(np.frompyfunc(lambda c, a, b: a if c else b, 3, 1)(*found), object))
+    return ctx.emit("where", ctx.value(0), ctx.value(1), ctx.value(2))
+
+
+@onnx_op("Cast", since=6)
+def cast(ctx: Context) -> Entry:
+    to = from_onnx(int(ctx.attr("to")))
+    if to is None:
+        ctx.fail(f"element type {ctx.attr('to')} (TensorProto) is not supported")
+    entry = ctx.entry(0)
+    if isinstance(entry, Known) and to.is_int:
+        return Known(entry.elements, to)
+    return ctx.builder.cast(ctx.value(0), to)
+
+
+@onnx_op("CastLike", since=15)
+def cast_like(ctx: Context) -> Value:
+    return ctx.builder.cast(ctx.value(0), ctx.value(1).type.dtype)
+
+
+@onnx_op("Clip", since=1)
+def clip_1(ctx: Context) -> Value:
+    low, high = ctx.attr("min"), ctx.attr("max")
+    return _clip(ctx, low, high)
+
+
+def _clip(ctx: Context, low: float | None, high: float | None) -> Value:
+    x = ctx.value(0)
+    return x if low is None and high is None else ctx.emit("clip", x, low=low, high=high)
+
+
+@onnx_op("Clip", since=11)
+def clip_11(ctx: Context) -> Value:
+    """Constant bounds are attributes; others are operands."""
+    bounds = [ctx.array(place) if ctx.has(place) else None for place in (1, 2)]
+    if all(bounds[k] is not None or not ctx.has(k + 1) for k in range(2)):
+        low, high = (None if bound is None else bound.item() for bound in bounds)
+        return _clip(ctx, low, high)
+    x = ctx.value(0)
+    x = ctx.emit("maximum", x, ctx.value(1)) if ctx.has(1) else x
+    return ctx.emit("minimum", x, ctx.value(2)) if ctx.has(2) else x
+
+
+@onnx_op("Dropout", since=7)
+def dropout(ctx: Context) -> tuple[Value, ...]:
+    """Inference: the input, and a mask of all true."""
+    if ctx.has(2) and bool(ctx.constant(2, "training_mode").item()):
+        ctx.fail("training_mode is true")
+    x = ctx.value(0)
+    if len(ctx.node.outputs) < 2 or not ctx.node.outputs[1]:
+        return (x,)
+    full = ctx.builder.constant(np.asarray(True), "true")
+    return x, ctx.builder.broadcast_to(full, tuple(simplify(dim) for dim in x.type.shape))

@@ -140,6 +140,14 @@ class Context:
             self.fail(f"{what} (input {place}) depends on symbolic dims")
         return tuple(int(dim) for dim in dims)
 
+    def all_known(self) -> list[np.ndarray] | None:
+        """Elements of all inputs if every one is known and one depends on symbols, else None."""
+        if not self.is_symbolic():
+            return None
+        found = [self.known(place) for place in range(len(self.entries)) if self.has(place)]
+        whole = [array for array in found if array is not None]
+        return whole if len(whole) == len(found) else None
+
     def is_symbolic(self) -> bool:
         """Whether an input is a shape value with symbolic elements."""
         return any(
@@ -153,6 +161,10 @@ class Context:
     def attr(self, name: str, default: Any = None) -> Any:
         value = self.node.attributes.get(name, default)
         return value.decode() if isinstance(value, bytes) else value
+
+    def int_list(self, name: str, default: Sequence[int]) -> list[int]:
+        value = self.node.attributes.get(name)
+        return [int(n) for n in (default if value is None or len(value) == 0 else value)]
 
     def axis(self, rank: int, default: int, name: str = "axis") -> int:
         return self.normal_axis(int(self.attr(name, default)), rank)
@@ -175,7 +187,7 @@ class Context:
 
     # output
 
-    def emit(self, op: str, *inputs: Value, **attrs: Any) -> Value:
+    def emit(self, op: str, /, *inputs: Value, **attrs: Any) -> Value:
         return self.builder.emit(op, *inputs, **attrs)
 
     def scalar(self, number: Any, like: Value) -> Value:

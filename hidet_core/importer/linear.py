@@ -6,7 +6,7 @@ from __future__ import annotations
 from hidet_core.graph.graph import Value
 
 from .context import Context
-from .registry import onnx_op
+from .registry import MICROSOFT, onnx_op
 
 
 def swap_last(ctx: Context, value: Value) -> Value:
@@ -52,3 +52,13 @@ def matmul_any_rank(ctx: Context, a: Value, b: Value) -> Value:
 @onnx_op("MatMul")
 def matmul(ctx: Context) -> Value:
     return matmul_any_rank(ctx, ctx.value(0), ctx.value(1))
+
+
+@onnx_op("FusedMatMul", domain=MICROSOFT)
+def fused_matmul(ctx: Context) -> Value:
+    if ctx.attr("transBatchA", 0) or ctx.attr("transBatchB", 0):
+        ctx.fail("transBatchA and transBatchB are not supported")
+    a, b = ctx.value(0), ctx.value(1)
+    a = swap_last(ctx, a) if ctx.attr("transA", 0) else a
+    b = swap_last(ctx, b) if ctx.attr("transB", 0) else b
+    return scaled(ctx, matmul_any_rank(ctx, a, b), float(ctx.attr("alpha", 1.0)))

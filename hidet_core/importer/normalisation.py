@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from hidet_core.compute.dims import product
+from hidet_core.compute.dims import product, same_shape
 from hidet_core.graph.graph import Value
 
 from .context import Context
-from .registry import onnx_op
+from .registry import MICROSOFT, onnx_op
 
 
 @onnx_op("BatchNormalization")
@@ -48,3 +48,105 @@ def softmax(ctx: Context) -> Value:
 @onnx_op("LogSoftmax")
 def log_softmax(ctx: Context) -> Value:
     return _softmax(ctx, "log_softmax")
+
+
+def _rows(ctx: Context, x: Value, axis: int) -> Value:
+    """All axes from `axis` on as one."""
+    return ctx.builder.reshape(x, (*x.type.shape[:axis], product(x.type.shape[axis:])))
+
+
+def _normalise_rows(ctx: Context, op: str, x: Value, vectors: list[Value], axis: int) -> Value:
+    """op over the axes from `axis` on; scale and bias of another shape are applied afterwards."""
+    rows, shape = _rows(ctx, x, axis), x.type.shape
+    eps = float(ctx.attr("epsilon", 1e-5))
+    if all(same_shape(vector.type.shape, shape[axis:]) for vector in vectors):
+        flat = [ctx.builder.reshape(vector, rows.type.shape[-1:]) for vector in vectors]
+        return ctx.builder.reshape(ctx.emit(op, rows, *flat, eps=eps), shape)
+    y = ctx.builder.reshape(ctx.emit(op, rows, eps=eps), shape)
+    for step, vector in zip(("mul", "add"), vectors, strict=False):
+        y = ctx.emit(step, y, vector)
+    return y
+
+
+@onnx_op("LayerNormalization")
+def layer_normalization(ctx: Context) -> Value:
+    x = ctx.value(0)
+    vectors = [ctx.value(1)] + ([ctx.value(2)] if ctx.has(2) else [])
+    return _normalise_rows(ctx, "layer_norm", x, vectors, ctx.axis(x.type.rank, -1))
+
+
+@onnx_op("RMSNormalization", since=23)
+@onnx_op("SimplifiedLayerNormalization")
+def rms_normalization(ctx: Context) -> Value:
+    x = ctx.value(0)
+    return _normalise_rows(ctx, "rms_norm", x, [ctx.value(1)], ctx.axis(x.type.rank, -1))
+
+
+def _centre_and_scale(ctx: Context, x: Value, axes: tuple[int, ...], eps: float) -> Value:
+    """(x - mean) / sqrt(variance + eps) over some axes."""
+    mean = ctx.emit("reduce", x, op="mean", axes=axes, keepdims=True)
+    centred = ctx.emit("sub", x, mean)
+    square = ctx.emit("mul", centred, centred)
+    variance = ctx.emit("reduce", square, op="mean", axes=axes, keepdims=True)
+    spread = ctx.emit("sqrt", ctx.emit("add", variance, ctx.scalar(eps, variance)))
+    return ctx.emit("div", centred, spread)
+
+
+def _per_channel(ctx: Context, vector: Value, rank: int) -> Value:
+    """[C] so that it runs along axis 1."""
+    return ctx.builder.reshape(vector, (*vector.type.shape, *(1,) * (rank - 2)))
+
+
+@onnx_op("InstanceNormalization", since=6)
+def instance_normalization(ctx: Context) -> Value:
+    x = ctx.value(0)
+    rank = x.type.rank
+    y = _centre_and_scale(ctx, x, tuple(range(2, rank)), float(ctx.attr("epsilon", 1e-5)))
+    y = ctx.emit("mul", y, _per_channel(ctx, ctx.value(1), rank))
+    return ctx.emit("add", y, _per_channel(ctx, ctx.value(2), rank))
+
+
+@onnx_op("GroupNormalization", since=18)
+def group_normalization(ctx: Context) -> Value:
+    """Scale and bias are per group before version 21, per channel from then on."""
+    x, groups = ctx.value(0), int(ctx.attr("num_groups"))
+    batch, channels, *rest = x.type.shape
+    if not isinstance(channels, int) or channels % groups:
+        ctx.fail(f"{channels} channels do not fit {groups} groups")
+    split = ctx.builder.reshape(x, (batch, groups, channels // groups, *rest))
+    axes = tuple(range(2, split.type.rank))
+    y = _centre_and_scale(ctx, split, axes, float(ctx.attr("epsilon", 1e-5)))
+    rank = split.type.rank if ctx.version < 21 else x.type.rank
+    y = y if ctx.version < 21 else ctx.builder.reshape(y, x.type.shape)
+    y = ctx.emit("mul", y, _per_channel(ctx, ctx.value(1), rank))
+    y = ctx.emit("add", y, _per_channel(ctx, ctx.value(2), rank))
+    return ctx.builder.reshape(y, x.type.shape)
+
+
+@onnx_op("MeanVarianceNormalization", since=9)
+def mean_variance_normalization(ctx: Context) -> Value:
+    x = ctx.value(0)
+    axes = ctx.int_list("axes", (0, 2, 3))
+    return _centre_and_scale(
+        ctx, x, tuple(sorted(ctx.normal_axis(a, x.type.rank) for a in axes)), 1e-18
+    )
+
+
+@onnx_op("LpNormalization")
+def lp_normalization(ctx: Context) -> Value:
+    """A row of zeros stays zero."""
+    x, p = ctx.value(0), int(ctx.attr("p", 2))
+    if p not in (1, 2):
+        ctx.fail(f"p is {p}, supported are 1 and 2")
+    axis = ctx.axis(x.type.rank, -1)
+    norm = ctx.emit("reduce", x, op=f"l{p}", axes=(axis,), keepdims=True)
+    return ctx.emit("div", x, ctx.emit("maximum", norm, ctx.scalar(1e-38, norm)))
+
+
+@onnx_op("SkipLayerNormalization", domain=MICROSOFT)
+def skip_layer_normalization(ctx: Context) -> Value:
+    """layer_norm(x + skip [+ bias]); the sum as fourth output is not supported."""
+    x = ctx.emit("add", ctx.value(0), ctx.value(1))
+    x = ctx.emit("add", x, ctx.value(4)) if ctx.has(4) else x
+    vectors = [ctx.value(2)] + ([ctx.value(3)] if ctx.has(3) else [])
+    return _normalise_rows(ctx, "layer_norm", x, vectors, x.type.rank - 1)

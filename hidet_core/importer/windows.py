@@ -49,11 +49,11 @@ def from_nhwc(ctx: Context, y: Value, rank: int) -> Value:
 def read_windows(ctx: Context, x: Value, kernel: Sequence[int]) -> Windows:
     """Attributes of the node for an input [N, C, ...]."""
     sizes, count = x.type.shape[2:], x.type.rank - 2
-    strides = _attr(ctx, "strides", [1] * count)
-    dilations = _attr(ctx, "dilations", [1] * count)
+    strides = ctx.int_list("strides", [1] * count)
+    dilations = ctx.int_list("dilations", [1] * count)
     mode = ctx.attr("auto_pad", "NOTSET")
     if mode == "NOTSET":
-        pads = _attr(ctx, "pads", [0] * (2 * count))
+        pads = ctx.int_list("pads", [0] * (2 * count))
     elif mode == "VALID":
         pads = [0] * (2 * count)
     elif mode in ("SAME_UPPER", "SAME_LOWER"):
@@ -71,10 +71,6 @@ def read_windows(ctx: Context, x: Value, kernel: Sequence[int]) -> Windows:
     if count == 1:
         return Windows((1, kernel[0]), (1, strides[0]), (0, pads[0], 0, pads[1]), (1, dilations[0]))
     return Windows(tuple(kernel), tuple(strides), tuple(pads), tuple(dilations))
-
-
-def _attr(ctx: Context, name: str, default: list[int]) -> list[int]:
-    return [int(n) for n in ctx.attr(name, None) or default]
 
 
 def _same_pads(ctx: Context, size: Dim, reach: int, stride: int, mode: str) -> tuple[int, int]:

@@ -72,6 +72,7 @@ class _Sinker:
             "concat": self.concat,
             "reduce": self.reduce,
             "arg_reduce": self.arg_reduce,
+            "gather": self.gather,
             "reshape": self.reshape,
             "matmul": self.matmul,
             **{name: self.per_axis for name in PER_AXIS},
@@ -170,6 +171,13 @@ class _Sinker:
         axis = operator.attrs["axis"]
         perm = _perm_after_reduce(held.perm, (axis,), operator.attrs["keepdims"])
         return self.emit(operator, [held.base], perm, axis=held.perm[axis])
+
+    def gather(self, operator: Operator) -> bool:
+        held, indices = self.held(operator), operator.inputs[1]
+        if held is None or indices.type.rank != 1:
+            return False
+        inputs = [held.base, self.values.value(indices)]
+        return self.emit(operator, inputs, held.perm, axis=held.perm[operator.attrs["axis"]])
 
     def reshape(self, operator: Operator) -> bool:
         held = self.held(operator)
