@@ -1,18 +1,22 @@
-// Tests of the runtime that need its own allocator or sanitizers; test_native.py builds and runs it.
+// Tests of the runtime that need its own allocator or sanitizers; test_native.py builds and runs
+// it.
 //
-//   steady PLAN CONSTANT    allocations of 100 runs with known shapes (two signatures, alternating)
-//   fuzz-plan PLAN CONSTANT SEEDS     loads damaged plans whose checksum is right again
+//   steady PLAN CONSTANT     allocations of 100 runs with known shapes (two signatures,
+//   alternating) concurrent PLAN CONSTANT runs on 4 threads at once that share a pool; prints wrong
+//   results fuzz-plan PLAN CONSTANT SEEDS     loads damaged plans whose checksum is right again
 //   fuzz-object OBJECT SEEDS          loads damaged kernel images
 // The fuzzers print how many were refused and how many loaded; a crash is the failure.
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <iterator>
-#include <new>
+#include <memory>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "hidet_core/runtime/crc32.h"
@@ -47,7 +51,12 @@ Bytes ReadFile(const char* path) {
 class Context : public hidet::RunContext {
  public:
   Context(int64_t n, int64_t m, hidet::ThreadPool& pool)
-      : x_shape_{n, m}, k_shape_{n * m, 2}, x_(n * m), k_(2 * n * m), sums_(n), scaled_(n * m),
+      : x_shape_{n, m},
+        k_shape_{n * m, 2},
+        x_(n * m),
+        k_(2 * n * m),
+        sums_(n),
+        scaled_(n * m),
         pool_(pool) {}
   hidet::TensorView Input(size_t i) override {
     const int64_t* shape = i == 0 ? x_shape_ : k_shape_;
@@ -55,6 +64,13 @@ class Context : public hidet::RunContext {
   }
   void* Output(size_t i, const int64_t*, size_t) override {
     return i == 0 ? sums_.data() : scaled_.data();
+  }
+  void Fill(float value) { x_.assign(x_.size(), value); }
+  // Whether sums is `sum` and scaled is `scaled` in all places.
+  bool Holds(float sum, float scaled) const {
+    const auto is = [](float wanted) { return [=](float each) { return each == wanted; }; };
+    return std::all_of(sums_.begin(), sums_.end(), is(sum)) &&
+           std::all_of(scaled_.begin(), scaled_.end(), is(scaled));
   }
   void ParallelFor(void (*function)(void*, size_t), size_t total, void* user) override {
     pool_.ParallelFor(function, total, user);
@@ -68,9 +84,13 @@ class Context : public hidet::RunContext {
   hidet::ThreadPool& pool_;
 };
 
-int Steady(const Bytes& plan, const Bytes& constant) {
+std::unique_ptr<hidet::Executable> Load(const Bytes& plan, const Bytes& constant) {
   const hidet::ConstantView view{constant.data(), constant.size()};
-  const auto executable = hidet::Executable::Load(plan.data(), plan.size(), &view, 1);
+  return hidet::Executable::Load(plan.data(), plan.size(), &view, 1);
+}
+
+int Steady(const Bytes& plan, const Bytes& constant) {
+  const auto executable = Load(plan, constant);
   hidet::ThreadPool pool(2);
   Context small(3, 5, pool);
   Context large(64, 300, pool);
@@ -82,6 +102,28 @@ int Steady(const Bytes& plan, const Bytes& constant) {
     executable->Run(small);
   }
   std::printf("loading %d\nsteady %ld\n", before > 0, allocations.load() - before);
+  return 0;
+}
+
+// With constants 2 and 0.5: t = 3 x, sums = m t, scaled = 1.5 t.
+int Concurrent(const Bytes& plan, const Bytes& constant) {
+  const auto executable = Load(plan, constant);
+  hidet::ThreadPool pool(2);
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (int64_t worker = 1; worker <= 4; ++worker) {
+    threads.emplace_back([&, worker] {
+      Context context(16 * worker, worker, pool);
+      for (int i = 0; i < 100; ++i) {
+        const auto x = static_cast<float>(i);
+        context.Fill(x);
+        executable->Run(context);
+        if (!context.Holds(3 * x * static_cast<float>(worker), 4.5f * x)) ++wrong;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  std::printf("wrong %d\n", wrong.load());
   return 0;
 }
 
@@ -129,18 +171,17 @@ int Fuzz(const Bytes& good, size_t from, int seeds, Load load) {
 int main(int count, char** words) {
   const std::string mode = count > 3 ? words[1] : "";
   if (mode == "steady") return Steady(ReadFile(words[2]), ReadFile(words[3]));
+  if (mode == "concurrent") return Concurrent(ReadFile(words[2]), ReadFile(words[3]));
   if (mode == "fuzz-plan" && count > 4) {
     const Bytes constant = ReadFile(words[3]);
     return Fuzz(ReadFile(words[2]), kPayload, std::atoi(words[4]), [&](Bytes plan) {
       Repair(plan);
-      const hidet::ConstantView view{constant.data(), constant.size()};
-      hidet::Executable::Load(plan.data(), plan.size(), &view, 1);
+      Load(plan, constant);
     });
   }
   if (mode == "fuzz-object") {
-    return Fuzz(ReadFile(words[2]), 0, std::atoi(words[3]), [](const Bytes& image) {
-      hidet::Module module({image.data(), image.size()});
-    });
+    return Fuzz(ReadFile(words[2]), 0, std::atoi(words[3]),
+                [](const Bytes& image) { hidet::Module module({image.data(), image.size()}); });
   }
   std::fprintf(stderr, "usage: see the top of native_driver.cc\n");
   return 2;

@@ -1,5 +1,6 @@
 """Plans at run time: symbolic sizes, checks of the caller's tensors, concurrency, results."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from hidet_core._runtime import Error, Executable
+from hidet_core.ir import dtypes
 from hidet_core.ir.dtypes import f32, i64
 from hidet_core.ir.expr import Const, Var, maximum, minimum
 from hidet_core.plan import (
@@ -119,6 +121,54 @@ def test_profile_names_the_launches(executable, rng):
     assert [record[1] for record in records] == [32, 8, 32]
     assert [record[2] for record in records] == [1, 8, 1]  # 32 ns: not worth splitting; 8 ms is
     assert executable.profile(inputs(rng, 0, 4)) == []
+
+
+def copy_plan(objects, dtype):
+    """y = x for [2, 3] of any dtype; the kernel also needs 8 bytes behind y and a counter."""
+    bytes_ = 6 * dtype.bytes
+    return Plan(
+        symbols=(),
+        inputs=(TensorSpec("x", dtype, (2, 3)), TensorSpec("scalar", dtype, ())),
+        outputs=(TensorSpec("y", dtype, (2, 3 + 8 // dtype.bytes)), TensorSpec("n", i64, ())),
+        buffers=(
+            Buffer(BufferKind.INPUT, 0, bytes_),
+            Buffer(BufferKind.OUTPUT, 0, bytes_ + 8),
+            Buffer(BufferKind.OUTPUT, 1, 8),
+        ),
+        kernels=(KernelCode("libc", objects["libc"]),),
+        launches=(Launch(0, (Argument(0), Argument(1), Argument(2)), (bytes_,), 1, 1.0, "copy"),),
+        name="copy",
+    )
+
+
+@pytest.mark.parametrize("dtype", dtypes.ALL, ids=str)
+def test_every_dtype(objects, dtype):
+    bf16 = dtype.name == "bf16"
+    kind = pytest.importorskip("ml_dtypes").bfloat16 if bf16 else dtype.numpy
+    x = (np.arange(6).reshape(2, 3) % 2).astype(kind)
+    y, n = Executable(serialize(copy_plan(objects, dtype)), []).run([x, np.zeros((), kind)])
+    assert y.dtype == x.dtype and y.shape == (2, 3 + 8 // dtype.bytes)
+    assert y.tobytes() == x.tobytes() + bytes([7] * 8) + y.tobytes()[x.nbytes + 8 :]
+    assert (n.shape, n.item()) == ((), 1)
+
+
+def run_in_child(executable, arrays):
+    """The exit status of a forked process that runs with threads its pool does not have."""
+    child = os.fork()
+    if child == 0:
+        try:
+            executable.run(arrays, threads=2)
+            os._exit(17)
+        except BaseException:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+def test_a_forked_child_runs_without_the_workers(executable, rng):
+    arrays = inputs(rng, 64, 300)
+    executable.run(arrays, threads=2)
+    assert run_in_child(executable, arrays) == 17
 
 
 def expression_plan(objects, dims):
