@@ -1,4 +1,4 @@
-// A graph as plain data: what the partitioner sees of an OrtGraph, without any type of ONNX Runtime.
+// A graph as plain data: what the partitioner sees of an OrtGraph, with no type of ONNX Runtime.
 //
 // Names and attributes are copies. The bytes of initializers are not: they belong to ONNX Runtime
 // and are valid until the GetCapability call for which the view was made returns.

@@ -128,7 +128,8 @@ std::unique_ptr<NodeCompute> Provider::Build(const ort::OrtGraph& graph,
   std::sort(key.second.begin(), key.second.end());
   const auto found = executables_.find(key);
   if (found == executables_.end()) {
-    hidet::Fail(ErrorCode::kFail, "HidetEP: no plan was made for node '%s' (%zu nodes, %zu outputs)",
+    hidet::Fail(ErrorCode::kFail,
+                "HidetEP: no plan was made for node '%s' (%zu nodes, %zu outputs)",
                 NodeName(api_, fused_node).c_str(), key.first.size(), key.second.size());
   }
   auto executable = std::move(found->second);
