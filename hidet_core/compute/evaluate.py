@@ -53,9 +53,8 @@ def _tensor(definition: Definition, arrays: Arrays, symbols: Symbols, wide: bool
     shape = tuple(dim_value(dim, symbols) for dim in definition.out.shape)
     result = np.empty(shape, definition.out.dtype.numpy)
     reduction = the_reduce(definition)
-    inner = (
-        math.prod(dim_value(extent, symbols) for extent in reduction.extents) if reduction else 1
-    )
+    extents = reduction.extents if reduction is not None else ()
+    inner = math.prod(dim_value(extent, symbols) for extent in extents)
     limit = max(BOX_ELEMENTS // max(inner, 1), 1)
     with np.errstate(all="ignore"):
         for box in _boxes([(0, size) for size in shape], limit):

@@ -77,16 +77,7 @@ def _binary(ctx: Context, op: str) -> Entry:
     result = _on_dims(ctx, op)
     if result is not None:
         return result
-    a, b = ctx.value(0), _old_broadcast(ctx, ctx.value(0), ctx.value(1))
-    return ctx.emit(op, a, b)
-
-
-def _old_broadcast(ctx: Context, a: Value, b: Value) -> Value:
-    """Before version 7, b may be aligned with a's axes from `axis` on."""
-    if ctx.version >= 7 or not ctx.attr("broadcast", 0) or ctx.attr("axis") is None:
-        return b
-    missing = a.type.rank - ctx.axis(a.type.rank, 0) - b.type.rank
-    return ctx.builder.reshape(b, (*b.type.shape, *(1,) * missing))
+    return ctx.emit(op, ctx.value(0), ctx.value(1))
 
 
 def _variadic(ctx: Context, op: str) -> Entry:
@@ -100,7 +91,7 @@ def _register() -> None:
     for name, op in UNARY.items():
         onnx_op(name)(lambda ctx, op=op: ctx.emit(op, ctx.value(0)))
     for name, op in BINARY.items():
-        onnx_op(name)(lambda ctx, op=op: _binary(ctx, op))
+        onnx_op(name, since=7)(lambda ctx, op=op: _binary(ctx, op))
     for name, op in VARIADIC.items():
         onnx_op(name)(lambda ctx, op=op: _variadic(ctx, op))
 

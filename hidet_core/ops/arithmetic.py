@@ -1,7 +1,7 @@
 """Arithmetic, comparison, logic and rounding, element by element, with ONNX's meaning.
 
 Integer division truncates; divisors of zero (undefined in ONNX) are replaced so that speculative
-evaluation cannot trap. Max and Min propagate NaN. `mod` follows the sign of the divisor for
+evaluation cannot trap. IR max and min propagate NaN, as Max and Min should. `mod` follows the sign of the divisor for
 integers, `fmod` that of the dividend.
 """
 
@@ -56,12 +56,6 @@ def _fmod(attrs: Attrs, a: Expr, b: Expr) -> Expr:
     rest = wide_a - unary("trunc", wide_a / wide_b) * wide_b
     keeps = both(unary("isinf", b), unary("not", unary("isinf", a)))
     return cast(select(keeps, wide_a, rest), a.dtype)
-
-
-def _extreme(op: str, a: Expr, b: Expr) -> Expr:
-    if not a.dtype.is_float:
-        return binary(op, a, b)
-    return select(unary("isnan", a), a, select(unary("isnan", b), b, binary(op, a, b)))
 
 
 def _pow(attrs: Attrs, a: Expr, b: Expr) -> Expr:
@@ -125,8 +119,8 @@ def _register() -> None:
     elementwise("mod", _mod)
     elementwise("fmod", _fmod)
     elementwise("pow", _pow, first_dtype)
-    elementwise("maximum", lambda attrs, a, b: _extreme("max", a, b))
-    elementwise("minimum", lambda attrs, a, b: _extreme("min", a, b))
+    elementwise("maximum", lambda attrs, a, b: maximum(a, b))
+    elementwise("minimum", lambda attrs, a, b: minimum(a, b))
     for name in ("and", "or", "xor"):
         elementwise(name, lambda attrs, a, b, op=name: binary(op, a, b))
     for name in ("shl", "shr"):
@@ -139,11 +133,10 @@ def _register() -> None:
 
 
 def _clip(attrs: Attrs, a: Expr) -> Expr:
-    """attrs low, high: numbers or None. NaN stays NaN."""
+    """attrs low, high: numbers or None."""
     low, high = attrs.get("low"), attrs.get("high")
     value = a if low is None else maximum(low, a)
-    value = value if high is None else minimum(high, value)
-    return value if not a.dtype.is_float else select(unary("isnan", a), a, value)
+    return value if high is None else minimum(high, value)
 
 
 _register()
