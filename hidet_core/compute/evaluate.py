@@ -118,7 +118,7 @@ class _Evaluator:
             case Select(cond=cond, a=a, b=b):
                 return np.where(self.value(cond), self.value(a), self.value(b))
             case Load(buffer=buffer, indices=indices):
-                return self.arrays[buffer][tuple(self.value(index) for index in indices)]
+                return _element(buffer, self.arrays[buffer], [self.value(i) for i in indices])
             case Reduce():
                 return self._reduce(expr)
             case Var(name=name):
@@ -142,6 +142,16 @@ class _Evaluator:
         full = np.broadcast_shapes(value.shape, (1,) * self.rank + tuple(sizes))
         value = np.broadcast_to(value, full)
         return _reduction(expr.op, value, tuple(range(self.rank, len(full))), self.wide)
+
+
+def _element(buffer: Buffer, array: np.ndarray, indices: list[np.ndarray]) -> np.ndarray:
+    """array[indices]; an index out of bounds is an error here, negative ones included."""
+    for axis, index in enumerate(indices):
+        low, high = (index.min(), index.max()) if index.size else (0, 0)
+        if index.size and (low < 0 or high >= array.shape[axis]):
+            size = array.shape[axis]
+            raise IndexError(f"{buffer.name} axis {axis} of {size} is read at {low}..{high}")
+    return array[tuple(indices)]
 
 
 def _reduction(op: str, value: np.ndarray, axes: tuple[int, ...], wide: bool) -> np.ndarray:

@@ -40,11 +40,22 @@ class GraphBuilder:
         self.producer: dict[Value, Operator] = {}
         self._names: dict[str, int] = {}
 
+    def reserve(self, name: str) -> None:
+        """A name that values of this graph have already."""
+        self._names.setdefault(name, 0)
+
     def unique(self, name: str) -> str:
-        """The name, or name.1, name.2, ... where it is taken."""
-        count = self._names.get(name, 0)
-        self._names[name] = count + 1
-        return self.unique(f"{name}.{count}") if count else name
+        """The name, or name.1, name.2, ... where it is taken (x.3 counts on from x)."""
+        stem, _, number = name.rpartition(".")
+        if name not in self._names:
+            self._names[name] = 0
+            return name
+        base = stem if number.isdigit() and stem in self._names else name
+        count = self._names[base] + 1
+        while f"{base}.{count}" in self._names:
+            count += 1
+        self._names[base] = count
+        return self.unique(f"{base}.{count}")
 
     def input(self, name: str, type_: TensorType) -> Value:
         return Value(self.unique(name), type_)
@@ -70,7 +81,8 @@ class GraphBuilder:
         source = self.source if name is None else name
         operator = Operator(opdef, inputs, frozen, (Value("", type_),), source)
         if self.fold and self._is_small(inputs, type_):
-            return self.constant(fold_operator(operator, self.constants), op)
+            label = inputs[0].name if len(inputs) == 1 else op
+            return self.constant(fold_operator(operator, self.constants), label)
         value = Value(self.unique(op), type_)
         return self.append(Operator(opdef, inputs, frozen, (value,), source))[0]
 
@@ -173,7 +185,7 @@ def continued(graph: Graph, fold: bool = True) -> GraphBuilder:
     builder.constants.update(graph.constants)
     made = (value for operator in graph.operators for value in operator.outputs)
     for value in (*graph.inputs, *graph.constants, *made):
-        builder.unique(value.name)
+        builder.reserve(value.name)
     return builder
 
 

@@ -111,6 +111,6 @@ def plan_reshape(held: Held, shape: Sequence[Dim]) -> ReshapePlan | None:
 
 
 def _position(part: Segment, held: Held, source: Sequence[Dim]) -> int:
-    """Where the base has a segment: at its first axis that is not 1."""
+    """Where the base has a segment: at its innermost axis that is not 1, so that stays inside."""
     ours = [k for k in part[0] if not is_const(source[k], 1)] or list(part[0])
-    return held.perm[ours[0]]
+    return max(held.perm[k] for k in ours)

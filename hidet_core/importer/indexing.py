@@ -9,7 +9,7 @@ import numpy as np
 
 from hidet_core.compute.dims import Dim, same_dim, simplify
 from hidet_core.graph.graph import Value
-from hidet_core.ir.expr import maximum, minimum
+from hidet_core.ir.expr import is_const, maximum, minimum
 
 from .context import Context, Entry, known
 from .registry import onnx_op
@@ -29,7 +29,8 @@ def concat(ctx: Context) -> Entry:
     if ctx.version >= 4 and "axis" not in ctx.node.attributes:
         ctx.fail("attribute axis is missing")
     axis = ctx.axis(values[0].type.rank, 1)
-    return values[0] if len(values) == 1 else ctx.emit("concat", *values, axis=axis)
+    filled = [value for value in values if not is_const(value.type.shape[axis], 0)] or values[:1]
+    return filled[0] if len(filled) == 1 else ctx.emit("concat", *filled, axis=axis)
 
 
 @onnx_op("Slice", since=1)

@@ -21,6 +21,8 @@ def drop_identity(graph: Graph) -> Graph:
 def _rule(builder: GraphBuilder, operator: Operator) -> Value | None:
     if operator.op.name in ("transpose", "reshape"):
         return _merge_views(builder, operator)
+    if operator.op.name == "upsample":
+        return _merge_upsamples(builder, operator)
     return operator.inputs[0] if operator.inputs and _is_identity(operator) else None
 
 
@@ -29,7 +31,7 @@ def _is_identity(operator: Operator) -> bool:
     match operator.op.name:
         case "identity":
             return True
-        case "cast" | "broadcast_to" | "tile" | "upsample":
+        case "cast" | "broadcast_to" | "tile":
             return same_type(source, result)
         case "concat":
             return len(operator.inputs) == 1
@@ -54,3 +56,11 @@ def _merge_views(builder: GraphBuilder, operator: Operator) -> Value | None:
     if merges and earlier:
         return builder.transpose(earlier.inputs[0], [earlier.attrs["perm"][k] for k in perm])
     return source if perm == tuple(range(len(perm))) else None
+
+
+def _merge_upsamples(builder: GraphBuilder, operator: Operator) -> Value | None:
+    earlier, scales = builder.producer.get(operator.inputs[0]), operator.attrs["scales"]
+    if earlier is None or earlier.op is not operator.op:
+        return operator.inputs[0] if set(scales) == {1} else None
+    both = tuple(a * b for a, b in zip(earlier.attrs["scales"], scales, strict=True))
+    return builder.emit("upsample", earlier.inputs[0], scales=both)

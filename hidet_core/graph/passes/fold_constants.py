@@ -22,4 +22,7 @@ def _rule(builder: GraphBuilder, operator: Operator) -> Value | None:
         return None
     if not isinstance(size, int) or size > MOST_ELEMENTS:
         return None
-    return builder.constant(fold_operator(operator, builder.constants), operator.output.name)
+    array = fold_operator(operator, builder.constants)
+    return builder.constant(
+        array, operator.inputs[0].name if len(operator.inputs) == 1 else "folded"
+    )

@@ -17,19 +17,16 @@ def fold_pads(graph: Graph) -> Graph:
 def _rule(builder: GraphBuilder, operator: Operator) -> Value | None:
     if operator.op.name != "conv2d":
         return None
-    pad = builder.producer.get(operator.inputs[0])
-    if pad is None or pad.op.name != "pad" or not _is_zero_border(pad):
+    pad, perm = builder.producer.get(operator.inputs[0]), (0, 1, 2, 3)
+    if pad is not None and pad.op.name == "transpose":
+        pad, perm = builder.producer.get(pad.inputs[0]), pad.attrs["perm"]
+    if pad is None or pad.op.name != "pad" or pad.attrs["mode"] != "constant":
         return None
-    (_, top, left, _), (_, bottom, right, _) = pad.attrs["before"], pad.attrs["after"]
-    extra = (top, left, bottom, right)
+    before, after = ([pad.attrs[side][axis] for axis in perm] for side in ("before", "after"))
+    if pad.attrs["value"] != 0 or before[0] or before[3] or after[0] or after[3]:
+        return None
+    extra = (before[1], before[2], after[1], after[2])
     pads = tuple(a + b for a, b in zip(operator.attrs["pads"], extra, strict=True))
+    inputs = (builder.transpose(pad.inputs[0], perm), operator.inputs[1])
     name = join_names(pad.name, operator.name)
-    attrs = {**operator.attrs, "pads": pads}
-    return builder.emit("conv2d", pad.inputs[0], operator.inputs[1], name=name, **attrs)
-
-
-def _is_zero_border(pad: Operator) -> bool:
-    """Whether only H and W are padded, with zeros."""
-    before, after = pad.attrs["before"], pad.attrs["after"]
-    outer = (before[0], before[-1], after[0], after[-1])
-    return pad.attrs["mode"] == "constant" and pad.attrs["value"] == 0 and not any(outer)
+    return builder.emit("conv2d", *inputs, name=name, **{**operator.attrs, "pads": pads})
