@@ -1,8 +1,8 @@
 """Arithmetic, comparison, logic and rounding, element by element, with ONNX's meaning.
 
 Integer division truncates; divisors of zero (undefined in ONNX) are replaced so that speculative
-evaluation cannot trap. IR max and min propagate NaN, as Max and Min should. `mod` follows the sign of the divisor for
-integers, `fmod` that of the dividend.
+evaluation cannot trap. IR max and min propagate NaN, as Max and Min should. `mod` follows the sign
+of the divisor for integers, `fmod` that of the dividend.
 """
 
 from __future__ import annotations
