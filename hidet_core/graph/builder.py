@@ -50,8 +50,8 @@ class GraphBuilder:
         if name not in self._names:
             self._names[name] = 0
             return name
-        base = stem if number.isdigit() and stem in self._names else name
-        count = self._names[base] + 1
+        base = stem if number.isdigit() else name
+        count = self._names.get(base, 0) + 1
         while f"{base}.{count}" in self._names:
             count += 1
         self._names[base] = count
