@@ -31,14 +31,22 @@ class Step:
 
 
 def fuse_epilogue(
-    program: Program, out: Buffer, steps: Sequence[Step], stored: Collection[Buffer], definitions: Definitions
+    program: Program,
+    out: Buffer,
+    steps: Sequence[Step],
+    stored: Collection[Buffer],
+    definitions: Definitions,
 ) -> Program:
     """Rewrite the stores of `out`. stored: buffers of the chain that are real tensors; definitions: extra prologues."""
     if not steps:
         return program
 
     def rule(node: Any) -> Stmt | None:
-        return _chain(node, steps, stored, definitions) if isinstance(node, Store) and node.buffer is out else None
+        return (
+            _chain(node, steps, stored, definitions)
+            if isinstance(node, Store) and node.buffer is out
+            else None
+        )
 
     body = rewrite(program.body, rule)
     if body is program.body:
@@ -46,7 +54,9 @@ def fuse_epilogue(
     return rebuild(program, {"body": body})
 
 
-def _chain(store: Store, steps: Sequence[Step], stored: Collection[Buffer], definitions: Definitions) -> Stmt:
+def _chain(
+    store: Store, steps: Sequence[Step], stored: Collection[Buffer], definitions: Definitions
+) -> Stmt:
     index: Sequence[Expr] = store.indices
     value = store.value
     lets: list[tuple[Var, Expr]] = []
@@ -68,7 +78,9 @@ def _chain(store: Store, steps: Sequence[Step], stored: Collection[Buffer], defi
         if step.definition.out in stored:
             writes.append(Store(step.definition.out, tuple(index), value, store.mask, store.where))
     if not writes:
-        raise CompilerBug("fuse_epilogue", f"no value of the chain after {store.buffer.name} is stored")
+        raise CompilerBug(
+            "fuse_epilogue", f"no value of the chain after {store.buffer.name} is stored"
+        )
     body = seq(*writes)
     for var, computed in reversed(lets):
         body = Let(var, computed, body)
@@ -79,7 +91,9 @@ def _apply(step: Step, index: Sequence[Expr], value: Expr, definitions: Definiti
     """The consumer's value at `index`, with its load of the running value replaced."""
     definition = step.definition
     body = substitute(definition.value, dict(zip(definition.axes, index, strict=True)), fresh=True)
-    body = rewrite(body, lambda node: value if isinstance(node, Load) and node.buffer is step.main else None)
+    body = rewrite(
+        body, lambda node: value if isinstance(node, Load) and node.buffer is step.main else None
+    )
     if any(isinstance(node, Load) and node.buffer is step.main for node in walk(body)):
         raise CompilerBug("fuse_epilogue", f"{step.main.name} is still read by its fused consumer")
     return inline(body, definitions)

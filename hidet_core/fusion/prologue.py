@@ -26,12 +26,16 @@ def fuse_prologue(program: Program, definitions: Definitions) -> Program:
 
 def inline(root: Any, definitions: Definitions) -> Any:
     """root with the loads of defined buffers replaced by what they would load, recursively."""
-    return rewrite(root, lambda node: _inline_load(node, definitions) if isinstance(node, Load) else None)
+    return rewrite(
+        root, lambda node: _inline_load(node, definitions) if isinstance(node, Load) else None
+    )
 
 
 def _inline_load(node: Load, definitions: Definitions) -> Expr | None:
     definition = definitions.get(node.buffer)
     if definition is None:
         return None
-    value = substitute(definition.value, dict(zip(definition.axes, node.indices, strict=True)), fresh=True)
+    value = substitute(
+        definition.value, dict(zip(definition.axes, node.indices, strict=True)), fresh=True
+    )
     return inline(value, definitions)

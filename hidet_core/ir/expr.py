@@ -15,7 +15,22 @@ from typing import Any
 from .dtypes import DType, boolean, f32, i64
 from .node import Node, walk
 
-ARITHMETIC = ("add", "sub", "mul", "div", "floordiv", "mod", "min", "max", "pow", "and", "or", "xor", "shl", "shr")
+ARITHMETIC = (
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "floordiv",
+    "mod",
+    "min",
+    "max",
+    "pow",
+    "and",
+    "or",
+    "xor",
+    "shl",
+    "shr",
+)
 COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne")
 UNARY = (
     "neg", "abs", "not", "exp", "log", "sqrt", "rsqrt", "tanh", "erf", "sin", "cos", "tan", "asin", "acos", "atan",
@@ -234,7 +249,9 @@ def binary(op: str, left: Any, right: Any) -> Expr:
         left = wrap(left, right.dtype)
     left, right = wrap(left), wrap(right)
     if left.dtype.scalar != right.dtype.scalar:
-        raise TypeError(f"{op}: operands have different dtypes {left.dtype} and {right.dtype}; cast one of them")
+        raise TypeError(
+            f"{op}: operands have different dtypes {left.dtype} and {right.dtype}; cast one of them"
+        )
     if left.dtype.lanes != right.dtype.lanes:
         lanes = max(left.dtype.lanes, right.dtype.lanes)
         left, right = broadcast(left, lanes), broadcast(right, lanes)
@@ -258,7 +275,11 @@ def _fold(op: str, left: Expr, right: Expr, dtype: DType) -> Expr | None:
         if left.dtype.is_int and op == "mod" and right.value == 1:
             return Const(0, left.dtype)
         if op in ("and", "or") and dtype.is_bool:
-            return (left if right.value else right) if op == "and" else (right if right.value else left)
+            return (
+                (left if right.value else right)
+                if op == "and"
+                else (right if right.value else left)
+            )
     if isinstance(left, Const):
         if left.value == 0 and op == "add" and not right.dtype.is_float:
             return right
@@ -267,7 +288,9 @@ def _fold(op: str, left: Expr, right: Expr, dtype: DType) -> Expr | None:
         if right.dtype.is_int and op in ("mul", "floordiv", "mod") and left.value == 0:
             return left
         if op in ("and", "or") and dtype.is_bool:
-            return (right if left.value else left) if op == "and" else (left if left.value else right)
+            return (
+                (right if left.value else left) if op == "and" else (left if left.value else right)
+            )
     return None
 
 
@@ -275,7 +298,11 @@ def fold_binary(op: str, a: Any, b: Any, dtype: DType) -> Any:
     """The value of a op b on Python numbers of the given operand dtype, or None where it is not defined."""
     if op in ("floordiv", "mod", "div") and b == 0:
         return None
-    if dtype.is_float and op not in COMPARISONS and op not in ("min", "max", "add", "sub", "mul", "div"):
+    if (
+        dtype.is_float
+        and op not in COMPARISONS
+        and op not in ("min", "max", "add", "sub", "mul", "div")
+    ):
         return None
     table = {
         "add": lambda: a + b, "sub": lambda: a - b, "mul": lambda: a * b, "floordiv": lambda: a // b,
@@ -287,7 +314,11 @@ def fold_binary(op: str, a: Any, b: Any, dtype: DType) -> Any:
         return None
     value = table[op]()
     if dtype.is_int and op not in COMPARISONS:
-        low, high = (-(1 << dtype.bits - 1), (1 << dtype.bits - 1) - 1) if dtype.kind == "i" else (0, (1 << dtype.bits) - 1)
+        low, high = (
+            (-(1 << dtype.bits - 1), (1 << dtype.bits - 1) - 1)
+            if dtype.kind == "i"
+            else (0, (1 << dtype.bits) - 1)
+        )
         return value if low <= value <= high else None
     return value
 

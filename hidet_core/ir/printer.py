@@ -7,7 +7,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from .expr import Binary, Broadcast, Buffer, Cast, Const, Expr, Load, Ramp, Reduce, Select, Unary, Var
+from .expr import (
+    Binary,
+    Broadcast,
+    Buffer,
+    Cast,
+    Const,
+    Expr,
+    Load,
+    Ramp,
+    Reduce,
+    Select,
+    Unary,
+    Var,
+)
 from .stmt import For, If, Let, OnMapping, Program, Seq, Stmt, Store
 
 _SYMBOLS = {
@@ -60,12 +73,16 @@ class Printer:
                 where = "" if mask is None else f" if {self.expr(mask)}"
                 return f"{self.name(buffer)}[{', '.join(self.expr(i) for i in indices)}{where}]"
             case Reduce(op, axes, extents, value, _):
-                over = ", ".join(f"{self.name(a)}<{self.expr(e)}" for a, e in zip(axes, extents, strict=True))
+                over = ", ".join(
+                    f"{self.name(a)}<{self.expr(e)}" for a, e in zip(axes, extents, strict=True)
+                )
                 return f"{op}[{over}]({self.expr(value)})"
             case Ramp(base, stride, dtype):
                 step = self.expr(stride)
-                return f"ramp({self.expr(base)}, {dtype.lanes})" if step == "1" else (
-                    f"ramp({self.expr(base)}, {dtype.lanes}, step={step})"
+                return (
+                    f"ramp({self.expr(base)}, {dtype.lanes})"
+                    if step == "1"
+                    else (f"ramp({self.expr(base)}, {dtype.lanes}, step={step})")
                 )
             case Broadcast(a, dtype):
                 return f"splat({self.expr(a)}, {dtype.lanes})"
@@ -91,7 +108,11 @@ class Printer:
                 return [head, *self.stmt(body, indent + 1)]
             case If(cond, then, orelse):
                 lines = [f"{pad}if {self.expr(cond)}:", *self.stmt(then, indent + 1)]
-                return lines if orelse is None else [*lines, f"{pad}else:", *self.stmt(orelse, indent + 1)]
+                return (
+                    lines
+                    if orelse is None
+                    else [*lines, f"{pad}else:", *self.stmt(orelse, indent + 1)]
+                )
             case Let(var, value, body):
                 return [f"{pad}{self.name(var)} = {self.expr(value)}", *self.stmt(body, indent)]
         raise TypeError(f"cannot print {type(node).__name__}")
@@ -99,7 +120,11 @@ class Printer:
     def buffer(self, node: Buffer) -> str:
         """A buffer's declaration."""
         shape = ", ".join(self.expr(d) for d in node.shape)
-        strides = "" if node.strides is None else f" strides [{', '.join(self.expr(s) for s in node.strides)}]"
+        strides = (
+            ""
+            if node.strides is None
+            else f" strides [{', '.join(self.expr(s) for s in node.strides)}]"
+        )
         return f"{self.name(node)}: {node.dtype}[{shape}]{strides}"
 
     def program(self, node: Program) -> str:

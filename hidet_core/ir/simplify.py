@@ -103,7 +103,9 @@ class Simplifier:
                 return self.bounds.get(expr, (1, INF))  # an unbound variable is a symbolic dim
             case Binary("floordiv", a, Const(d, _), _) if d > 0:
                 lo, hi = self.interval(self.poly(a))
-                return math.floor(lo / d) if lo > -INF else lo, math.floor(hi / d) if hi < INF else hi
+                return math.floor(lo / d) if lo > -INF else lo, math.floor(
+                    hi / d
+                ) if hi < INF else hi
             case Binary("floordiv", a, d, _):
                 lo, hi = self.interval(self.poly(a))
                 return (0, hi) if lo >= 0 and self.interval(self.poly(d))[0] >= 1 else (-INF, INF)
@@ -159,7 +161,9 @@ class Simplifier:
         if done is not None:
             return done[1]
         form = self._poly(expr)
-        if not isinstance(expr, Var):  # the expression is kept alive with its result: ids are not reused
+        if not isinstance(
+            expr, Var
+        ):  # the expression is kept alive with its result: ids are not reused
             self.polys[id(expr)] = (expr, form)
         return form
 
@@ -183,7 +187,9 @@ class Simplifier:
                 return P.add(P.constant(0), self.poly(a), -1)
             case Var():
                 known = self.extents.get(expr)
-                return P.constant(0) if known is not None and known.terms == {(): 1} else P.atom(expr)
+                return (
+                    P.constant(0) if known is not None and known.terms == {(): 1} else P.atom(expr)
+                )
         inner = self._parts(expr)
         return P.constant(int(inner.value)) if isinstance(inner, Const) else P.atom(inner)
 
@@ -278,7 +284,12 @@ class Simplifier:
                 wrapped = self._modulo(high[1], P.constant(n // high[0]))
                 return P.add(P.mul(P.constant(high[0]), wrapped), high[2])
             inner = _single(rest)
-            if isinstance(inner, Binary) and inner.op == "mod" and isinstance(inner.b, Const) and inner.b.value % n == 0:
+            if (
+                isinstance(inner, Binary)
+                and inner.op == "mod"
+                and isinstance(inner.b, Const)
+                and inner.b.value % n == 0
+            ):
                 return self._modulo(self.poly(inner.a), d)
         return P.atom(Binary("mod", self.expr(rest), self.expr(d), i64))
 
@@ -304,7 +315,9 @@ class Simplifier:
                     return self._join(found)
         return form
 
-    def _partner(self, form: Poly, mono: P.Monomial, name: Any, rem: Binary, coeff: int) -> Poly | None:
+    def _partner(
+        self, form: Poly, mono: P.Monomial, name: Any, rem: Binary, coeff: int
+    ) -> Poly | None:
         others = _without(mono, (name,))
         assert others is not None
         divided = self._divide(self.poly(rem.a), self.poly(rem.b))
@@ -357,7 +370,11 @@ class Simplifier:
                 if isinstance(new_cond, Const):
                     return self.simplify(a if new_cond.value else b)
                 new_a, new_b = self.simplify(a), self.simplify(b)
-                return expr if (new_cond, new_a, new_b) == (cond, a, b) else select(new_cond, new_a, new_b)
+                return (
+                    expr
+                    if (new_cond, new_a, new_b) == (cond, a, b)
+                    else select(new_cond, new_a, new_b)
+                )
             case Load(_, indices, _, mask):
                 new = tuple(self.simplify(i) for i in indices)
                 new_mask = None if mask is None else self.simplify(mask)
@@ -374,7 +391,13 @@ class Simplifier:
     def _compare(self, op: str, a: Poly, b: Poly) -> bool | None:
         match op:
             case "lt":
-                return True if self.below(a, b) else False if self.below(b, P.add(a, P.constant(1))) else None
+                return (
+                    True
+                    if self.below(a, b)
+                    else False
+                    if self.below(b, P.add(a, P.constant(1)))
+                    else None
+                )
             case "le":
                 return self._compare("lt", a, P.add(b, P.constant(1)))
             case "gt":

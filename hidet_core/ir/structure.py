@@ -7,7 +7,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from .expr import Binary, Broadcast, Buffer, Cast, Const, Expr, Load, Ramp, Reduce, Select, Unary, Var
+from .expr import (
+    Binary,
+    Broadcast,
+    Buffer,
+    Cast,
+    Const,
+    Expr,
+    Load,
+    Ramp,
+    Reduce,
+    Select,
+    Unary,
+    Var,
+)
 
 _COMMUTATIVE = ("add", "mul", "min", "max", "and", "or", "xor", "eq", "ne")
 
@@ -33,7 +46,13 @@ def key(node: Any) -> Any:
         case Load(buffer, indices, _, mask):
             return ("load", id(buffer), tuple(key(i) for i in indices), key(mask))
         case Reduce(op, axes, extents, value, _):
-            return ("reduce", op, tuple(id(a) for a in axes), tuple(key(e) for e in extents), key(value))
+            return (
+                "reduce",
+                op,
+                tuple(id(a) for a in axes),
+                tuple(key(e) for e in extents),
+                key(value),
+            )
         case Ramp(base, stride, dtype):
             return ("ramp", key(base), key(stride), dtype.lanes)
         case Broadcast(a, dtype):

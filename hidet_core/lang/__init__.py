@@ -1,12 +1,12 @@
 """The language in which tensor programs are written: schedule templates inside, user kernels outside (docs/tutorial.md).
 
-    @program
-    def scale(x: f32["n"], y: f32["n"]):
-        for (block,) in parallel(ceildiv(x.shape[0], 16)):
-            for (lane,) in lanes(spatial(16)):
-                i = block * 16 + lane
-                with when(i < x.shape[0]):
-                    y[i] = x[i] * 2.0
+@program
+def scale(x: f32["n"], y: f32["n"]):
+    for (block,) in parallel(ceildiv(x.shape[0], 16)):
+        for (lane,) in lanes(spatial(16)):
+            i = block * 16 + lane
+            with when(i < x.shape[0]):
+                y[i] = x[i] * 2.0
 """
 
 from typing import Any

@@ -38,12 +38,19 @@ class Tensor:
             raise ProgramError(where(), text)
         for axis, (index, extent) in enumerate(zip(key, self.shape, strict=True)):
             if isinstance(index, Expr) and not index.dtype.is_int:
-                raise ProgramError(where(), f"{self.buffer.name}: index {axis} is {index.dtype}, expected an integer")
+                raise ProgramError(
+                    where(),
+                    f"{self.buffer.name}: index {axis} is {index.dtype}, expected an integer",
+                )
             if not isinstance(index, Expr) and not hasattr(index, "__index__"):
                 kind = type(index).__name__
-                raise ProgramError(where(), f"{self.buffer.name}: index {axis} is a {kind}, expected an integer")
+                raise ProgramError(
+                    where(), f"{self.buffer.name}: index {axis} is a {kind}, expected an integer"
+                )
             if isinstance(index, int) and isinstance(extent, int) and not 0 <= index < extent:
-                text = f"{self.buffer.name}: index {axis} is {index}, expected 0 <= index < {extent}"
+                text = (
+                    f"{self.buffer.name}: index {axis} is {index}, expected 0 <= index < {extent}"
+                )
                 raise ProgramError(where(), text)
         return key
 
@@ -130,7 +137,9 @@ def parallel(*extents: Any) -> Iterator[tuple[Expr, ...]]:
     """The grid of parallel tasks; once in a program, around everything that a task does."""
     builder = current()
     if builder.grid is not None:
-        raise ProgramError(where(), "a program has one grid of parallel tasks: parallel(...) stands here twice")
+        raise ProgramError(
+            where(), "a program has one grid of parallel tasks: parallel(...) stands here twice"
+        )
     if len(builder.blocks) != 1 or builder.blocks[0]:
         raise ProgramError(where(), "parallel(...) must be the outermost statement of the program")
     with located():
@@ -166,7 +175,9 @@ def _declare(name: str, dtype: DType | str, shape: Sequence[int], scope: str) ->
     with located():
         kind = as_dtype(dtype)
     if any(not isinstance(extent, int) or extent < 1 for extent in shape):
-        raise ProgramError(where(), f"{name}: extents of a {scope} buffer are positive ints, got {tuple(shape)}")
+        raise ProgramError(
+            where(), f"{name}: extents of a {scope} buffer are positive ints, got {tuple(shape)}"
+        )
     buffer = Buffer(builder.fresh(name), kind, tuple(shape), None, scope, 64)
     builder.locals.append(buffer)
     return Tensor(buffer)
@@ -189,11 +200,15 @@ def finish(builder: Builder, params: Sequence[Buffer], scalars: Sequence[Var]) -
     for size in sizes[1:]:
         tasks = tasks * size
     body = close(builder.blocks[0])
-    return Program(builder.name, tuple(params), tuple(scalars), task, tasks, tuple(builder.locals), body)
+    return Program(
+        builder.name, tuple(params), tuple(scalars), task, tasks, tuple(builder.locals), body
+    )
 
 
 @contextmanager
-def build(name: str, params: Sequence[Buffer], scalars: Sequence[Var] = ()) -> Iterator[ProgramSlot]:
+def build(
+    name: str, params: Sequence[Buffer], scalars: Sequence[Var] = ()
+) -> Iterator[ProgramSlot]:
     """How schedule templates write a program: statements inside the block go to it; read `.program` afterwards."""
     slot = ProgramSlot()
     with writing(name) as builder:
@@ -220,7 +235,9 @@ def program(fn: Callable[..., None]) -> Program:
         if not isinstance(spec, TensorSpec):
             text = f"parameter {name!r} of {fn.__name__} needs a tensor annotation such as f32['m', 'n'], got {spec!r}"
             raise ProgramError(origin, text)
-        shape = tuple(symbols.setdefault(d, Var(d, i64)) if isinstance(d, str) else d for d in spec.dims)
+        shape = tuple(
+            symbols.setdefault(d, Var(d, i64)) if isinstance(d, str) else d for d in spec.dims
+        )
         tensors.append(Tensor(Buffer(name, spec.dtype, shape)))
     with build(fn.__name__, [t.buffer for t in tensors], list(symbols.values())) as slot:
         try:
@@ -233,7 +250,7 @@ def program(fn: Callable[..., None]) -> Program:
 
 
 def _line_of(error: BaseException, fn: Callable[..., None]) -> str:
-    """"file:line" of the deepest frame of the user's file in a traceback."""
+    """ "file:line" of the deepest frame of the user's file in a traceback."""
     source = fn.__code__.co_filename
     place = f"{source}:{fn.__code__.co_firstlineno}"
     trace = error.__traceback__

@@ -24,7 +24,9 @@ def where() -> str:
     frame = sys._getframe(1)
     while frame is not None:
         path = frame.f_code.co_filename
-        if not path.startswith(_OURS) and not path.endswith(("mapping/mapping.py", "contextlib.py", "ir/expr.py")):
+        if not path.startswith(_OURS) and not path.endswith(
+            ("mapping/mapping.py", "contextlib.py", "ir/expr.py")
+        ):
             return f"{path}:{frame.f_lineno}"
         frame = frame.f_back
     return "<unknown>"
@@ -81,7 +83,9 @@ _stack: list[Builder] = []
 def current() -> Builder:
     """The program being written. Raises ProgramError outside one."""
     if not _stack:
-        raise ProgramError(where(), "no program is being written: use this inside a function marked @program")
+        raise ProgramError(
+            where(), "no program is being written: use this inside a function marked @program"
+        )
     return _stack[-1]
 
 
@@ -95,7 +99,9 @@ def writing(name: str) -> Iterator[Builder]:
     finally:
         _stack.pop()
     if len(builder.blocks) != 1:
-        raise ProgramError(where(), f"a loop was left early (break or return inside): {builder.open[-1]}")
+        raise ProgramError(
+            where(), f"a loop was left early (break or return inside): {builder.open[-1]}"
+        )
 
 
 @contextmanager

@@ -8,4 +8,12 @@ from .vectorize_lanes import vectorize_lanes
 # lanes before unrolling: the vectoriser sees each statement once, not once per copy
 LOWERING = (expand_mapping, flatten_index, vectorize_lanes, unroll_loops)
 
-__all__ = ["LOWERING", "expand_mapping", "flat", "flatten_index", "strides_of", "unroll_loops", "vectorize_lanes"]
+__all__ = [
+    "LOWERING",
+    "expand_mapping",
+    "flat",
+    "flatten_index",
+    "strides_of",
+    "unroll_loops",
+    "vectorize_lanes",
+]

@@ -61,7 +61,9 @@ class _Flatten:
             case Store(buffer, indices, value, mask, _):
                 index = self.expr(flat(buffer, indices))
                 new_mask = None if mask is None else self.expr(mask)
-                return rebuild(node, {"indices": (index,), "value": self.expr(value), "mask": new_mask})
+                return rebuild(
+                    node, {"indices": (index,), "value": self.expr(value), "mask": new_mask}
+                )
             case For(var, extent, body, _):
                 return self._loop(node, var, extent, body)
             case If(cond, then, orelse):
@@ -92,6 +94,8 @@ class _Flatten:
 
 
 def _flat_load(node: object) -> Expr | None:
-    if isinstance(node, Load) and not (len(node.indices) == 1 and node.buffer.strides in (None, (1,))):
+    if isinstance(node, Load) and not (
+        len(node.indices) == 1 and node.buffer.strides in (None, (1,))
+    ):
         return rebuild(node, {"indices": (flat(node.buffer, node.indices),)})
     return None

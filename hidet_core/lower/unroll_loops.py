@@ -29,5 +29,8 @@ def unroll_loops(program: Program) -> Program:
 def _unroll(loop: For) -> Stmt:
     if not isinstance(loop.extent, Const):
         raise CompilerBug("unroll_loops", f"the extent of {loop.var.name} is not a constant")
-    copies = (substitute(loop.body, {loop.var: Const(i, i64)}, fresh=True) for i in range(int(loop.extent.value)))
+    copies = (
+        substitute(loop.body, {loop.var: Const(i, i64)}, fresh=True)
+        for i in range(int(loop.extent.value))
+    )
     return seq(*copies)

@@ -37,7 +37,10 @@ from ..ir.stmt import For, If, Let, Program, Seq, Stmt, Store, seq
 
 def vectorize_lanes(program: Program) -> Program:
     """Vectorise every 'lanes' loop."""
-    return rewrite(program, lambda node: _vectorize(node) if isinstance(node, For) and node.kind == "lanes" else None)
+    return rewrite(
+        program,
+        lambda node: _vectorize(node) if isinstance(node, For) and node.kind == "lanes" else None,
+    )
 
 
 def _vectorize(loop: For) -> Stmt:
@@ -78,7 +81,9 @@ class _Vectorizer:
                 return self._store(node, mask)
             case For(_, extent, body, _):
                 if self.depends(extent):
-                    raise CompilerBug("vectorize_lanes", "the extent of a loop differs between lanes")
+                    raise CompilerBug(
+                        "vectorize_lanes", "the extent of a loop differs between lanes"
+                    )
                 return rebuild(node, {"body": self.stmt(body, mask)})
             case If(cond, then, orelse):
                 return self._branch(node, cond, then, orelse, mask)
@@ -90,7 +95,9 @@ class _Vectorizer:
                 return Let(self.vectors[var], new, self.stmt(body, mask))
         raise CompilerBug("vectorize_lanes", f"unexpected {type(node).__name__}")
 
-    def _branch(self, node: If, cond: Expr, then: Stmt, orelse: Stmt | None, mask: Expr | None) -> Stmt:
+    def _branch(
+        self, node: If, cond: Expr, then: Stmt, orelse: Stmt | None, mask: Expr | None
+    ) -> Stmt:
         if not self.depends(cond):
             other = None if orelse is None else self.stmt(orelse, mask)
             return rebuild(node, {"then": self.stmt(then, mask), "orelse": other})
@@ -110,7 +117,10 @@ class _Vectorizer:
         if not self.depends(index):
             if value.dtype.lanes > 1 or mask is not None:
                 where = f" at {node.where}" if node.where else ""
-                raise CompilerBug("vectorize_lanes", f"all lanes store to one element of {node.buffer.name}{where}")
+                raise CompilerBug(
+                    "vectorize_lanes",
+                    f"all lanes store to one element of {node.buffer.name}{where}",
+                )
             return rebuild(node, {"value": value})
         place = self.index(index, mask)
         value = broadcast(value, self.lanes)
@@ -149,7 +159,11 @@ class _Vectorizer:
                 return self.vectors[node]
             case Binary("add" | "sub" | "mul" as op, a, b, dtype) if dtype == i64:
                 linear = self._linear(node)
-                return linear if linear is not None else binary(op, self.expr(a, mask), self.expr(b, mask))
+                return (
+                    linear
+                    if linear is not None
+                    else binary(op, self.expr(a, mask), self.expr(b, mask))
+                )
             case Binary(op, a, b, _):
                 return binary(op, self.expr(a, mask), self.expr(b, mask))
             case Unary(op, a, _):

@@ -17,7 +17,9 @@ def parse(text: str) -> TaskMapping:
     names = {"spatial": spatial, "repeat": repeat, "custom": custom}
     allowed = set("spatialrepeatranks0123456789(),*=[] ")
     if not set(text) <= allowed:
-        raise ValueError(f"not a task mapping: {text!r}; write for instance 'spatial(4, 8) * repeat(2, 4)'")
+        raise ValueError(
+            f"not a task mapping: {text!r}; write for instance 'spatial(4, 8) * repeat(2, 4)'"
+        )
     try:
         mapping = eval(text, {"__builtins__": {}}, names)
     except (SyntaxError, NameError, TypeError, AttributeError) as error:
@@ -39,7 +41,9 @@ def draw_ascii(mapping: TaskMapping) -> str:
     shape = mapping.shape if len(mapping.shape) > 1 else (1, *mapping.shape)
     cells = cells if len(mapping.shape) > 1 else {(0, *task): cell for task, cell in cells.items()}
     width = max(map(len, cells.values()))
-    lines = [f"{mapping}   ({mapping.num_workers} workers x {mapping.num_steps} tasks, worker:step)"]
+    lines = [
+        f"{mapping}   ({mapping.num_workers} workers x {mapping.num_steps} tasks, worker:step)"
+    ]
     for lead in itertools.product(*map(range, shape[:-2])):
         if lead:
             lines.append(f"[{', '.join(map(str, lead))}, ...]")
@@ -52,7 +56,9 @@ def draw_ascii(mapping: TaskMapping) -> str:
 def draw_svg(mapping: TaskMapping, size: int = 36) -> str:
     """The task grid of a mapping of one or two dims as an SVG document; one colour per worker (cyclic)."""
     if len(mapping.shape) > 2:
-        raise ValueError(f"an SVG drawing needs one or two dims, {mapping} has {len(mapping.shape)}")
+        raise ValueError(
+            f"an SVG drawing needs one or two dims, {mapping} has {len(mapping.shape)}"
+        )
     rows, cols = mapping.shape if len(mapping.shape) == 2 else (1, *mapping.shape)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{cols * size + 2}" height="{rows * size + 2}" '
@@ -63,6 +69,8 @@ def draw_svg(mapping: TaskMapping, size: int = 36) -> str:
         x, y = col * size + 1, row * size + 1
         label = f"{worker}:{step}" if mapping.num_steps > 1 else f"{worker}"
         colour = _COLOURS[worker % len(_COLOURS)]
-        parts.append(f'<rect x="{x}" y="{y}" width="{size}" height="{size}" fill="{colour}" stroke="#555"/>')
+        parts.append(
+            f'<rect x="{x}" y="{y}" width="{size}" height="{size}" fill="{colour}" stroke="#555"/>'
+        )
         parts.append(f'<text x="{x + size // 2}" y="{y + size * 5 // 8}">{label}</text>')
     return "\n".join([*parts, "</svg>"])

@@ -46,7 +46,9 @@ class TaskMapping(ABC):
                 raise ValueError(f"worker {worker} is not in [0, {self.num_workers}) of {self}")
             return iter(self.tasks(worker))
         if not _tracers:
-            raise RuntimeError(f"{self}.on(<expression>): no program is being written (hidet_core.lang is not loaded)")
+            raise RuntimeError(
+                f"{self}.on(<expression>): no program is being written (hidet_core.lang is not loaded)"
+            )
         return _tracers[0](self, worker)
 
     def __mul__(self, inner: TaskMapping) -> TaskMapping:
@@ -58,12 +60,16 @@ class TaskMapping(ABC):
         for worker in range(self.num_workers):
             for step, task in enumerate(self.tasks(worker)):
                 if task in table:
-                    raise ValueError(f"{self} has no inverse: task {task} is done by workers {table[task][0]} and {worker}")
+                    raise ValueError(
+                        f"{self} has no inverse: task {task} is done by workers {table[task][0]} and {worker}"
+                    )
                 table[task] = (worker, step)
         return table
 
 
-_tracers: list[Callable[[TaskMapping, Any], Iterator[Task]]] = []  # set once by the language, which sits above us
+_tracers: list[
+    Callable[[TaskMapping, Any], Iterator[Task]]
+] = []  # set once by the language, which sits above us
 
 
 def install_tracer(tracer: Callable[[TaskMapping, Any], Iterator[Task]]) -> None:
@@ -130,7 +136,9 @@ class Custom(TaskMapping):
 
     def task(self, worker: Index, step: Sequence[Index]) -> Task:
         if not isinstance(step[0], int):
-            raise TypeError(f"{self}: the steps of a custom mapping are unrolled, they take no expression")
+            raise TypeError(
+                f"{self}: the steps of a custom mapping are unrolled, they take no expression"
+            )
         return tuple(self.fn(worker)[step[0]])
 
     def __str__(self) -> str:
@@ -183,7 +191,10 @@ def repeat(*shape: int, ranks: Sequence[int] = ()) -> TaskMapping:
 
 
 def custom(
-    shape: Sequence[int], num_workers: int, fn: Callable[[Index], Sequence[Task]], name: str = "custom"
+    shape: Sequence[int],
+    num_workers: int,
+    fn: Callable[[Index], Sequence[Task]],
+    name: str = "custom",
 ) -> TaskMapping:
     """An arbitrary mapping: fn(worker) gives the worker's tasks; every worker has as many as worker 0."""
     return Custom(tuple(shape), num_workers, fn, name)

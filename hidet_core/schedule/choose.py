@@ -18,8 +18,14 @@ def template_for(problem: Problem) -> Template:
     for template in TEMPLATES:
         if problem.op in template.ops and template.accepts(problem):
             return template
-    shapes = ", ".join(f"{b.dtype}{list(b.shape)}" for b in problem.inputs if all(isinstance(d, int) for d in b.shape))
-    raise Unsupported(problem.op, f"no schedule template takes inputs {shapes or 'of these shapes'}")
+    shapes = ", ".join(
+        f"{b.dtype}{list(b.shape)}"
+        for b in problem.inputs
+        if all(isinstance(d, int) for d in b.shape)
+    )
+    raise Unsupported(
+        problem.op, f"no schedule template takes inputs {shapes or 'of these shapes'}"
+    )
 
 
 def choose(problem: Problem, target: Cpu) -> tuple[Template, Config]:
@@ -27,7 +33,9 @@ def choose(problem: Problem, target: Cpu) -> tuple[Template, Config]:
     template = template_for(problem)
     found = template.candidates(problem, target)
     if not found:
-        raise Unsupported(problem.op, f"no valid config of {type(template).__name__} on {target.name}")
+        raise Unsupported(
+            problem.op, f"no valid config of {type(template).__name__} on {target.name}"
+        )
     return template, found[0][1]
 
 

@@ -16,7 +16,18 @@ from typing import Any
 
 from ...base.errors import require
 from ...ir.expr import Expr, is_const, wrap
-from ...lang import Tensor, ceildiv, lanes, minimum, parallel, range_, register, repeat, spatial, when
+from ...lang import (
+    Tensor,
+    ceildiv,
+    lanes,
+    minimum,
+    parallel,
+    range_,
+    register,
+    repeat,
+    spatial,
+    when,
+)
 from ...target.cpu import Cpu
 from ..config import Config
 
@@ -35,7 +46,10 @@ class TileConfig(Config):
     def check(self, target: Cpu) -> None:
         """Raises Rejected if the tile does not fit the vector registers (one is kept for the broadcast)."""
         need = self.mr * self.nv + min(self.nv, self.mr) + 1
-        require(need <= target.registers + 2, f"a {self.mr}x{self.nv} tile needs {need} of {target.registers} registers")
+        require(
+            need <= target.registers + 2,
+            f"a {self.mr}x{self.nv} tile needs {need} of {target.registers} registers",
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +61,9 @@ class Contraction:
     cols: int | Expr
     k_extents: tuple[Dim, ...]
     a: Callable[[Expr, Expr, Sequence[Expr]], Expr]  # (group, row, k indices)
-    b: Callable[[Expr, Expr, Sequence[Expr], Expr], Expr]  # (group, panel, k indices, column inside the panel)
+    b: Callable[
+        [Expr, Expr, Sequence[Expr], Expr], Expr
+    ]  # (group, panel, k indices, column inside the panel)
     store: Callable[[Expr, Expr, Expr, Expr], None]  # (group, row, column, value)
 
 
@@ -59,7 +75,9 @@ def write_contraction(spec: Contraction, config: TileConfig, vector_lanes: int) 
         write_tiles(spec, config, vector_lanes, (group, panel, chunk * count), count)
 
 
-def write_tiles(spec: Contraction, config: TileConfig, vector_lanes: int, at: Indices, count: int) -> None:
+def write_tiles(
+    spec: Contraction, config: TileConfig, vector_lanes: int, at: Indices, count: int
+) -> None:
     """The row blocks of rows [first, first + count) at (group, panel, first); count is a multiple of config.mr."""
     group, panel, first = at
     mr = config.mr
@@ -77,7 +95,12 @@ def write_tiles(spec: Contraction, config: TileConfig, vector_lanes: int, at: In
 
 
 def _write_tile(
-    spec: Contraction, config: TileConfig, vector_lanes: int, at: Indices, rows: int, guard: Dim | None
+    spec: Contraction,
+    config: TileConfig,
+    vector_lanes: int,
+    at: Indices,
+    rows: int,
+    guard: Dim | None,
 ) -> None:
     """One register tile of `rows` rows at (group, panel, first row); guard: rows from there on do not exist."""
     group, panel, first = at

@@ -79,13 +79,23 @@ class _Pixels:
         self.groups: int = problem.attrs["groups"]
         self.per_group = channels // self.groups
         strides = strides_of(self.x)
-        whole_rows = self.attrs["dilations"][1] == 1 and same_dim(strides[2], self.depth) and same_dim(strides[3], 1)
+        whole_rows = (
+            self.attrs["dilations"][1] == 1
+            and same_dim(strides[2], self.depth)
+            and same_dim(strides[3], 1)
+        )
         self.pointwise = self.rows_r == self.rows_s == 1
         self.merged = self.groups == 1 and whole_rows and self.rows_s > 1
 
     def contraction(self, packed: Buffer) -> Contraction:
         whole = (self.rows_r, self.rows_s, self.depth)
-        extents = whole[2:] if self.pointwise else (whole[0], whole[1] * whole[2]) if self.merged else whole
+        extents = (
+            whole[2:]
+            if self.pointwise
+            else (whole[0], whole[1] * whole[2])
+            if self.merged
+            else whole
+        )
 
         def b(group: Expr, panel: Expr, ks: Sequence[Expr], column: Expr) -> Expr:
             k: Expr = wrap(0)
@@ -99,7 +109,9 @@ class _Pixels:
     def pixel(self, row: Expr) -> tuple[Expr, Expr, Expr]:
         """(n, oh, ow) of a row number."""
         images, height, width = (wrap(dim) for dim in self.out.shape[:3])
-        if is_const(images, 1):  # the last block of rows is not known to end with the image: say that it does
+        if is_const(
+            images, 1
+        ):  # the last block of rows is not known to end with the image: say that it does
             return wrap(0), row // width, row % width
         return row // (height * width), row // width % height, row % width
 
@@ -107,7 +119,9 @@ class _Pixels:
         n, oh, ow = self.pixel(row)
         (stride_h, stride_w), (top, left, *_) = self.attrs["strides"], self.attrs["pads"]
         if self.pointwise:
-            return load(self.x, n, oh * stride_h - top, ow * stride_w - left, group * self.depth + ks[0])
+            return load(
+                self.x, n, oh * stride_h - top, ow * stride_w - left, group * self.depth + ks[0]
+            )
         dilation_h, dilation_w = self.attrs["dilations"]
         y = oh * stride_h + ks[0] * dilation_h - top
         if self.merged:  # (s, c) run through s*C + c; the window row is contiguous, so the carry is in the address

@@ -13,7 +13,19 @@ from typing import Any
 from ...base.errors import require
 from ...ir.dtypes import f32
 from ...ir.expr import Expr, wrap
-from ...lang import Tensor, build, ceildiv, lanes, minimum, parallel, range_, register, repeat, spatial, when
+from ...lang import (
+    Tensor,
+    build,
+    ceildiv,
+    lanes,
+    minimum,
+    parallel,
+    range_,
+    register,
+    repeat,
+    spatial,
+    when,
+)
 from ...target.cpu import Cpu
 from ..config import Config
 from ..problem import Problem, Scheduled
@@ -45,7 +57,9 @@ class Depthwise(Template):
 
     def check(self, problem: Problem, config: DepthwiseConfig, target: Cpu) -> None:
         need = config.pixels * config.nv + config.nv + 1
-        require(need <= target.registers, f"{need} vector registers, the target has {target.registers}")
+        require(
+            need <= target.registers, f"{need} vector registers, the target has {target.registers}"
+        )
         width = problem.output.shape[2]
         if isinstance(width, int):
             require(config.pixels <= width, f"{config.pixels} pixels in a tile, a row has {width}")
@@ -77,7 +91,9 @@ class Depthwise(Template):
                 elif not isinstance(rest, int):
                     with when(rest > 0):
                         tile.write(at, full * config.pixels, config.pixels, width)
-        task_ns = self.cost(problem, config, target) / max(-(-estimate((channels,)) // span), 1) / 3.5
+        task_ns = (
+            self.cost(problem, config, target) / max(-(-estimate((channels,)) // span), 1) / 3.5
+        )
         return Scheduled(slot.program, {}, str(config), task_ns)
 
 
@@ -103,9 +119,14 @@ class _Tile:
             for s in range_(self.w.shape[1], "s"):
                 for i, j in lanes(grid):
                     column = first + i if limit is None else minimum(first + i, limit - 1)
-                    y, z = oh * stride_h + r * dilation_h - top, column * stride_w + s * dilation_w - left
+                    y, z = (
+                        oh * stride_h + r * dilation_h - top,
+                        column * stride_w + s * dilation_w - left,
+                    )
                     with when(channel + j < channels):
-                        acc[i, j] = acc[i, j] + self.x[n, y, z, channel + j] * self.w[r, s, 0, channel + j]
+                        acc[i, j] = (
+                            acc[i, j] + self.x[n, y, z, channel + j] * self.w[r, s, 0, channel + j]
+                        )
         for i, j in lanes(grid):
             inside = channel + j < channels
             inside = inside if limit is None else inside & (first + i < limit)

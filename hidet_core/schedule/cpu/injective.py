@@ -62,7 +62,9 @@ class Injective(Template):
                     index = (*others[:axis], k, *others[axis:])
                     index = unravel(index[0], out.shape) if config.axis == FLAT else index
                     definition = problem.definitions[-1]
-                    value = substitute(definition.value, dict(zip(definition.axes, index, strict=True)), fresh=True)
+                    value = substitute(
+                        definition.value, dict(zip(definition.axes, index, strict=True)), fresh=True
+                    )
                     Tensor(out)[index] = value
 
                 _write_span(store, part * span, shape[axis], width)
@@ -115,7 +117,9 @@ def _cost(problem: Problem, axis: int, width: int) -> float:
     return vectors * price * 0.5
 
 
-def _price(simplifier: Simplifier, lane: Var, buffer: Buffer, index: tuple[Expr, ...], width: int) -> float:
+def _price(
+    simplifier: Simplifier, lane: Var, buffer: Buffer, index: tuple[Expr, ...], width: int
+) -> float:
     form = simplifier.poly(flat(buffer, index))
     step = form.terms.get(next(iter(P.atom(lane).terms)), 0)
     rest = P.part(form, lambda mono, _: mono != next(iter(P.atom(lane).terms)))

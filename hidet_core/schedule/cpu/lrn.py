@@ -31,7 +31,9 @@ class Lrn(Template):
 
     def accepts(self, problem: Problem) -> bool:
         channels = problem.output.shape[-1]
-        return isinstance(channels, int) and channels <= MAX_CHANNELS and problem.output.dtype == f32
+        return (
+            isinstance(channels, int) and channels <= MAX_CHANNELS and problem.output.dtype == f32
+        )
 
     def space(self, problem: Problem, target: Cpu) -> Iterator[Config]:
         yield Config()

@@ -39,23 +39,37 @@ class Matmul(Template):
         config.check(target)
         rows = _rows(problem)
         if isinstance(rows, int):
-            require(config.mr <= max(rows, 1), f"{config.mr} rows in a tile, the problem has {rows}")
+            require(
+                config.mr <= max(rows, 1), f"{config.mr} rows in a tile, the problem has {rows}"
+            )
 
     def cost(self, problem: Problem, config: TileConfig, target: Cpu) -> float:
         return contraction_cost(config, target, _size(problem))
 
     def build(self, problem: Problem, config: TileConfig, target: Cpu) -> Scheduled:
         lanes = target.lanes(4)
-        spec, buffer, pack = _packed(problem, config.nv * lanes) if _packs(problem) else (_in_place(problem, config, lanes), None, None)
+        spec, buffer, pack = (
+            _packed(problem, config.nv * lanes)
+            if _packs(problem)
+            else (_in_place(problem, config, lanes), None, None)
+        )
         second = problem.inputs[1] if buffer is None else buffer
         a, out = problem.inputs[0], problem.output
         with build(problem.name, [a, second, out], scalars_of(a, second, out)) as slot:
-            if problem.computed[0] and isinstance(spec.k_extents[0], int) and isinstance(spec.groups, int):
+            if (
+                problem.computed[0]
+                and isinstance(spec.k_extents[0], int)
+                and isinstance(spec.groups, int)
+            ):
                 write_staged_contraction(spec, config, lanes)
             else:
                 write_contraction(spec, config, lanes)
         groups, rows, cols, _ = _size(problem)
-        tasks = groups * ceildiv(cols, config.nv * lanes) * ceildiv(ceildiv(rows, config.mr), config.blocks)
+        tasks = (
+            groups
+            * ceildiv(cols, config.nv * lanes)
+            * ceildiv(ceildiv(rows, config.mr), config.blocks)
+        )
         task_ns = contraction_cost(config, target, _size(problem)) / max(tasks, 1)
         packed = {} if buffer is None or pack is None else {1: (buffer, pack)}
         return Scheduled(slot.program, packed, str(config), task_ns)
@@ -103,7 +117,11 @@ def _packed(problem: Problem, width: int) -> tuple[Contraction, Buffer, Pack]:
     def panel_of(group: Expr, panel: Expr, ks: Sequence[Expr], column: Expr) -> Expr:
         return load(packed, panel, ks[0], column)
 
-    return Contraction(1, product(out.shape[:-1]), cols, (depth,), read, panel_of, store), packed, _packer(width)
+    return (
+        Contraction(1, product(out.shape[:-1]), cols, (depth,), read, panel_of, store),
+        packed,
+        _packer(width),
+    )
 
 
 def _in_place(problem: Problem, config: TileConfig, lanes: int) -> Contraction:

@@ -81,18 +81,24 @@ def _window(problem: Problem, at: tuple[Expr, Expr, Expr, Expr], lanes_wide: int
     channels = wrap(out.shape[3])
     for (j,) in _channels(nv, lanes_wide):
         acc[j] = identity(node.op, out.dtype)
-    (y0, r0, r1), (z0, s0, s1) = (_clip(problem, axis, position) for axis, position in ((0, oh), (1, ow)))
+    (y0, r0, r1), (z0, s0, s1) = (
+        _clip(problem, axis, position) for axis, position in ((0, oh), (1, ow))
+    )
     dilation_h, dilation_w = problem.attrs["dilations"]
     for r in range_(r1 - r0, "r"):
         for s in range_(s1 - s0, "s"):
             for (j,) in _channels(nv, lanes_wide):
                 with when(first + j < channels):
-                    element = Tensor(x)[n, y0 + (r0 + r) * dilation_h, z0 + (s0 + s) * dilation_w, first + j]
+                    element = Tensor(x)[
+                        n, y0 + (r0 + r) * dilation_h, z0 + (s0 + s) * dilation_w, first + j
+                    ]
                     acc[j] = combine(node.op, acc[j], _term(node, element))
     for (j,) in _channels(nv, lanes_wide):
         with when(first + j < channels):
             index = (n, oh, ow, first + j)
-            value = instantiate(definition.value, dict(zip(definition.axes, index, strict=True)), {})
+            value = instantiate(
+                definition.value, dict(zip(definition.axes, index, strict=True)), {}
+            )
             inner = find_reduce(value)
             assert inner is not None
             Tensor(out)[index] = with_total(value, inner, acc[j])

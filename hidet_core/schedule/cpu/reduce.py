@@ -59,8 +59,12 @@ class ReduceTemplate(Template):
                 _Kept(problem, width).write()
             else:
                 _reduced(problem, width if config.lanes == "reduced" else 1)
-        work = sum(estimate(node.extents) for d in problem.definitions if (node := find_reduce(d.value)))
-        return Scheduled(slot.program, {}, str(config), work * (0.3 if config.lanes == "reduced" else 2.0) + 20)
+        work = sum(
+            estimate(node.extents) for d in problem.definitions if (node := find_reduce(d.value))
+        )
+        return Scheduled(
+            slot.program, {}, str(config), work * (0.3 if config.lanes == "reduced" else 2.0) + 20
+        )
 
 
 def _way(problem: Problem) -> str:
@@ -90,7 +94,9 @@ def _reduced(problem: Problem, width: int) -> None:
         at = unravel(task, out.shape)
         known: dict[Buffer, Expr] = {}
         for definition in problem.definitions:
-            value = instantiate(definition.value, dict(zip(definition.axes, at, strict=True)), known)
+            value = instantiate(
+                definition.value, dict(zip(definition.axes, at, strict=True)), known
+            )
             node = find_reduce(value)
             result = value
             if node is not None and width > 1:
@@ -118,18 +124,26 @@ class _Kept:
         self.out = problem.output
 
     def write(self) -> None:
-        for outer, block in parallel(product(self.out.shape[:-1]), ceildiv(self.out.shape[-1], self.width)):
+        for outer, block in parallel(
+            product(self.out.shape[:-1]), ceildiv(self.out.shape[-1], self.width)
+        ):
             row, first = unravel(outer, self.out.shape[:-1]), block * self.width
             stats: dict[Buffer, Tensor] = {}
             for definition in self.problem.definitions:
                 self._definition(definition, row, first, stats)
 
     def _definition(
-        self, definition: Definition, row: tuple[Expr, ...], first: Expr, stats: dict[Buffer, Tensor]
+        self,
+        definition: Definition,
+        row: tuple[Expr, ...],
+        first: Expr,
+        stats: dict[Buffer, Tensor],
     ) -> None:
         def value_at(lane: Expr) -> Expr:
             axes = dict(zip(definition.axes, (*row, first + lane), strict=True))
-            return instantiate(definition.value, axes, {buffer: reg[lane] for buffer, reg in stats.items()})
+            return instantiate(
+                definition.value, axes, {buffer: reg[lane] for buffer, reg in stats.items()}
+            )
 
         node = find_reduce(definition.value)
         acc = None if node is None else self._accumulate(node, value_at, first)
@@ -160,7 +174,9 @@ class _Kept:
                 inner = find_reduce(value_at(lane))
                 assert inner is not None
                 with when(first + lane < self.out.shape[-1]):
-                    acc[lane] = combine(node.op, acc[lane], substitute(inner.value, outer, fresh=True))
+                    acc[lane] = combine(
+                        node.op, acc[lane], substitute(inner.value, outer, fresh=True)
+                    )
 
         nest({})
         return acc

@@ -108,7 +108,9 @@ def _across(op: str, values: Sequence[Expr]) -> Expr:
     """A tree of pairs."""
     level = list(values)
     while len(level) > 1:
-        level = [let("sum", combine(op, a, b)) for a, b in zip(level[::2], level[1::2], strict=True)]
+        level = [
+            let("sum", combine(op, a, b)) for a, b in zip(level[::2], level[1::2], strict=True)
+        ]
     return level[0]
 
 

@@ -80,7 +80,10 @@ def _statistics(
     """Each statistic of the row as a scalar register."""
     known: dict[Buffer, Expr] = {}
     for definition in problem.definitions[:-1]:
-        value = _staged(instantiate(definition.value, dict(zip(definition.axes, row, strict=True)), known), source)
+        value = _staged(
+            instantiate(definition.value, dict(zip(definition.axes, row, strict=True)), known),
+            source,
+        )
         node = find_reduce(value)
         assert node is not None, f"{definition.out.name} is no reduction"
         total = reduce_in_lanes(node, 0, width)

@@ -54,10 +54,17 @@ def contraction_cost(
     per_tile = depth * max(step, streamed) + 20 + 2.5 * config.mr * config.nv
     cycles = full * per_tile
     if rest:
-        cycles += depth * max(tile_cycles(rest, config.nv, target), streamed) + 20 + 2.5 * rest * config.nv
+        cycles += (
+            depth * max(tile_cycles(rest, config.nv, target), streamed)
+            + 20
+            + 2.5 * rest * config.nv
+        )
     tasks = groups * panels * -(-(-(-rows // config.mr)) // config.blocks)
     idle = -(-tasks // threads) * threads / tasks
-    return groups * panels * cycles * (idle if tasks < 8 * threads else 1.0) / CYCLES_PER_NS + tasks * 20
+    return (
+        groups * panels * cycles * (idle if tasks < 8 * threads else 1.0) / CYCLES_PER_NS
+        + tasks * 20
+    )
 
 
 def _stream_bytes_per_cycle(panel_bytes: int, rows: int, mr: int, target: Cpu) -> float:
