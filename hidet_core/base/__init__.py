@@ -1,1 +1,3 @@
-"""Things every other package may use and that know nothing of compilers: errors, knobs, hashing, trace."""
+"""Things every other package may use and that know nothing of compilers: errors, knobs, hashing,
+trace.
+"""

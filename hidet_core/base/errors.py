@@ -1,8 +1,9 @@
 """The errors of the compiler, each with a next step for whoever catches it.
 
-`Unsupported`: the node stays with ONNX Runtime's CPU provider and the log says why.  `BadOption`: the user
-corrects an option.  `Rejected`: the tuner takes the next config.  `ProgramError`: a mistake in a tensor
-program, reported with the file and line of the program's author.  `CompilerBug`: an invariant of ours broke.
+`Unsupported`: the node stays with ONNX Runtime's CPU provider and the log says why.  `BadOption`:
+the user corrects an option.  `Rejected`: the tuner takes the next config.  `ProgramError`: a
+mistake in a tensor program, reported with the file and line of the program's author.
+`CompilerBug`: an invariant of ours broke.
 """
 
 from __future__ import annotations

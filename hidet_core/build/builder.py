@@ -13,7 +13,7 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import Any
 
-from ..target.cpu import Cpu
+from hidet_core.target.cpu import Cpu
 from .cache import KernelCache
 from .pool import Pool
 

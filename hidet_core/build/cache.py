@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..base import knobs
-from ..base.hashing import stable_hash
+from hidet_core.base import knobs
+from hidet_core.base.hashing import stable_hash
 from .fingerprint import fingerprint
 from .private_folder import Refused, is_private, open_private
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from ..base import knobs
-from ..base.hashing import stable_hash
+from hidet_core.base import knobs
+from hidet_core.base.hashing import stable_hash
 from .llvm import TOOLCHAIN
 
 PACKAGE = Path(__file__).resolve().parent.parent

@@ -11,8 +11,8 @@ import functools
 
 from llvmlite import binding
 
-from ..base.errors import CompilerBug
-from ..target.cpu import Cpu
+from hidet_core.base.errors import CompilerBug
+from hidet_core.target.cpu import Cpu
 from .elf import undefined_symbols
 
 ALLOWED_SYMBOLS = frozenset({"memcpy", "memset", "memmove"})

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..base import knobs
-from ..base.errors import CompilerBug
-from ..target.cpu import Cpu
+from hidet_core.base import knobs
+from hidet_core.base.errors import CompilerBug
+from hidet_core.target.cpu import Cpu
 from .llvm import TOOLCHAIN, compile_object
 from .worker import receive, send
 

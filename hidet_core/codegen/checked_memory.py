@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from ..base.errors import ProgramError
-from ..ir.dtypes import DType
-from ..ir.expr import Buffer
+from hidet_core.base.errors import ProgramError
+from hidet_core.ir.dtypes import DType
+from hidet_core.ir.expr import Buffer
 
 NOBODY = -1
 

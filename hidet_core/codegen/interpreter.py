@@ -14,9 +14,22 @@ from typing import Any
 
 import numpy as np
 
-from ..base.errors import CompilerBug
-from ..ir.expr import Binary, Broadcast, Buffer, Cast, Const, Expr, Load, Ramp, Select, Unary, Var
-from ..ir.stmt import For, If, Let, Program, Seq, Stmt, Store
+from hidet_core.base.errors import CompilerBug
+from hidet_core.ir.expr import (
+    Binary,
+    Broadcast,
+    Buffer,
+    Cast,
+    Const,
+    Expr,
+    Load,
+    Ramp,
+    Select,
+    Unary,
+    Var,
+)
+from hidet_core.ir.stmt import For, If, Let, Program, Seq, Stmt, Store
+
 from .checked_memory import NOBODY, CheckedMemory, Site
 from .numpy_ops import binary_function, convert, rounded, unary_function
 

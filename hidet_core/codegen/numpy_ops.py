@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ..base.errors import CompilerBug
-from ..ir.dtypes import DType
+from hidet_core.base.errors import CompilerBug
+from hidet_core.ir.dtypes import DType
 
 Array = Any  # a NumPy scalar or array
 

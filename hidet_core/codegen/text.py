@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from ..ir.dtypes import DType
+from hidet_core.ir.dtypes import DType
 
 _SCALARS = {"f32": "float", "f64": "double", "f16": "half", "bf16": "i16", "bool": "i1"}
 

@@ -1,4 +1,6 @@
-"""Post-scheduling fusion: prologues and epilogues are written into a program that is already scheduled."""
+"""Post-scheduling fusion: prologues and epilogues are written into a program that is already
+scheduled.
+"""
 
 from .epilogue import Step, fuse_epilogue
 from .prologue import fuse_prologue, inline

@@ -1,8 +1,12 @@
-"""Fuse an epilogue chain into a scheduled program (Hidet, ASPLOS'23, section 5.2: post-scheduling fusion).
+"""Fuse an epilogue chain into a scheduled program (Hidet, ASPLOS'23, section 5.2: post-scheduling
+fusion).
 
-takes: spec "scheduled", each element of `out` stored once        gives: spec "scheduled", stores what the chain computes
+takes: spec "scheduled", each element of `out` stored once
+gives: spec "scheduled", stores what the chain computes
 rewrite, for result[place(i)] = f(out[i], extra...) with `place` one-to-one:
-    store(out, i, value)   ->   v = value; [store(out, i, v)]; store(result, place(i), f(v, extra...))
+
+    store(out, i, v)   ->   [store(out, i, v)]; store(result, place(i), f(v, extra...))
+
 The store of an inner value of the chain stays where that value is also used outside the group.
 """
 
@@ -12,18 +16,21 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..base.errors import CompilerBug
-from ..compute.definition import Definition
-from ..ir.expr import Buffer, Const, Expr, Load, Var
-from ..ir.node import rebuild, rewrite, walk
-from ..ir.stmt import Let, Program, Stmt, Store, seq
-from ..ir.substitute import substitute
+from hidet_core.base.errors import CompilerBug
+from hidet_core.compute.definition import Definition
+from hidet_core.ir.expr import Buffer, Const, Expr, Load, Var
+from hidet_core.ir.node import rebuild, rewrite, walk
+from hidet_core.ir.stmt import Let, Program, Stmt, Store, seq
+from hidet_core.ir.substitute import substitute
+
 from .prologue import Definitions, inline
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One fused consumer: definition.out is computed from `main`, whose element i goes to definition.out[place(i)]."""
+    """One fused consumer: definition.out is computed from `main`, whose element i goes to
+    definition.out[place(i)].
+    """
 
     definition: Definition
     main: Buffer
@@ -37,7 +44,9 @@ def fuse_epilogue(
     stored: Collection[Buffer],
     definitions: Definitions,
 ) -> Program:
-    """Rewrite the stores of `out`. stored: buffers of the chain that are real tensors; definitions: extra prologues."""
+    """Rewrite the stores of `out`. stored: buffers of the chain that are real tensors; definitions:
+    extra prologues.
+    """
     if not steps:
         return program
 

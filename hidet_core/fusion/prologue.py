@@ -1,7 +1,9 @@
 """Fuse prologues into a scheduled program (Hidet, ASPLOS'23, section 5.2: post-scheduling fusion).
 
-takes: spec "scheduled", loads inputs that fused operators compute        gives: spec "scheduled", loads only real tensors
+takes: spec "scheduled", loads inputs that fused operators compute
+gives: spec "scheduled", loads only real tensors
 rewrite, for x[i] = f(y[map(i)], ...):
+
     load(x, i)   ->   f(load(y, map(i)), ...)          through chains of any depth
 """
 
@@ -10,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..compute.definition import Definition
-from ..ir.expr import Buffer, Expr, Load
-from ..ir.node import rewrite
-from ..ir.stmt import Program
-from ..ir.substitute import substitute
+from hidet_core.compute.definition import Definition
+from hidet_core.ir.expr import Buffer, Expr, Load
+from hidet_core.ir.node import rewrite
+from hidet_core.ir.stmt import Program
+from hidet_core.ir.substitute import substitute
 
 Definitions = Mapping[Buffer, Definition]
 

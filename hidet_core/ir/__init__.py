@@ -1,1 +1,3 @@
-"""The IR: dtypes, expressions, statements, programs, and what walks, prints, checks and simplifies them."""
+"""The IR: dtypes, expressions, statements, programs, and what walks, prints, checks and simplifies
+them.
+"""

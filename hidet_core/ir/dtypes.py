@@ -1,7 +1,8 @@
 """Data types of tensor elements and of scalar or vector values.
 
-A `DType` is a value: its kind, its width in bits and, for values held in vector registers, its number of lanes.
-`onnx` is the number of the element type in ONNX's TensorProto (0 where ONNX has none).
+A `DType` is a value: its kind, its width in bits and, for values held in vector registers, its
+number of lanes. `onnx` is the number of the element type in ONNX's TensorProto (0 where ONNX has
+none).
 """
 
 from __future__ import annotations
@@ -72,8 +73,8 @@ bf16 = DType("bf16", "f", 16, 16)
 
 ALL = (f32, u8, i8, u16, i16, i32, i64, boolean, f16, f64, u32, u64, bf16)
 _NUMPY = {
-    "f32": "f4", "f64": "f8", "f16": "f2", "bool": "?", "i8": "i1", "i16": "i2", "i32": "i4", "i64": "i8",
-    "u8": "u1", "u16": "u2", "u32": "u4", "u64": "u8",
+    "f32": "f4", "f64": "f8", "f16": "f2", "bool": "?", "i8": "i1", "i16": "i2", "i32": "i4",
+    "i64": "i8", "u8": "u1", "u16": "u2", "u32": "u4", "u64": "u8",
 }  # fmt: skip
 _BY_NAME = {t.name: t for t in ALL}
 _BY_ONNX = {t.onnx: t for t in ALL}
@@ -81,7 +82,9 @@ _BY_NUMPY = {np.dtype(code): _BY_NAME[name] for name, code in _NUMPY.items()}
 
 
 def dtype(spec: DType | str) -> DType:
-    """The dtype of a name such as "f32" (a DType is returned as it is). Raises KeyError with the known names."""
+    """The dtype of a name such as "f32" (a DType is returned as it is). Raises KeyError with the
+    known names.
+    """
     if isinstance(spec, DType):
         return spec
     if spec not in _BY_NAME:
@@ -90,7 +93,7 @@ def dtype(spec: DType | str) -> DType:
 
 
 def from_onnx(number: int) -> DType | None:
-    """The dtype of a TensorProto.DataType number, None where we have none (strings, complex, ...)."""
+    """The dtype of a TensorProto.DataType number, None where we have none (strings, ...)."""
     return _BY_ONNX.get(number)
 
 

@@ -1,8 +1,9 @@
 """Expressions of tensor programs and of shapes.
 
-Frozen dataclasses compared by identity; `same(a, b)` compares structure. Arithmetic operators build nodes and fold
-what is plainly constant; comparisons are functions (`lt`, `eq`, ...) because `==` keeps its Python meaning.
-Integer `//` and `%` round towards minus infinity (floor), as in Python. Index and shape arithmetic is i64.
+Frozen dataclasses compared by identity; `same(a, b)` compares structure. Arithmetic operators build
+nodes and fold what is plainly constant; comparisons are functions (`lt`, `eq`, ...) because `==`
+keeps its Python meaning. Integer `//` and `%` round towards minus infinity (floor), as in Python.
+Index and shape arithmetic is i64.
 """
 
 from __future__ import annotations
@@ -13,29 +14,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .dtypes import DType, boolean, f32, i64
+from .fold import COMPARISONS, fold_binary
 from .node import Node, walk
 
-ARITHMETIC = (
-    "add",
-    "sub",
-    "mul",
-    "div",
-    "floordiv",
-    "mod",
-    "min",
-    "max",
-    "pow",
-    "and",
-    "or",
-    "xor",
-    "shl",
-    "shr",
-)
-COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne")
 UNARY = (
-    "neg", "abs", "not", "exp", "log", "sqrt", "rsqrt", "tanh", "erf", "sin", "cos", "tan", "asin", "acos", "atan",
-    "sinh", "cosh", "asinh", "acosh", "atanh", "floor", "ceil", "round", "trunc", "sign", "sigmoid", "isnan", "isinf",
-    "log1p", "expm1", "recip",
+    "neg", "abs", "not", "exp", "log", "sqrt", "rsqrt", "tanh", "erf", "sin", "cos", "tan",
+    "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "floor", "ceil", "round",
+    "trunc", "sign", "sigmoid", "isnan", "isinf", "log1p", "expm1", "recip",
 )  # fmt: skip
 REDUCTIONS = ("sum", "prod", "max", "min", "any", "all")
 
@@ -155,7 +140,9 @@ class Cast(Expr):
 
 @dataclass(frozen=True, eq=False)
 class Select(Expr):
-    """cond ? a : b. Where lanes differ both sides are evaluated: a load in either must be safe or masked."""
+    """cond ? a : b. Where lanes differ both sides are evaluated: a load in either must be safe or
+    masked.
+    """
 
     cond: Expr
     a: Expr
@@ -165,10 +152,11 @@ class Select(Expr):
 
 @dataclass(frozen=True, eq=False)
 class Buffer(Node):
-    """Memory: `shape` in elements (int or Expr), `strides` in elements (None: row-major contiguous).
+    """Memory: `shape` in elements (int or Expr), `strides` in elements (None: row-major
+    contiguous).
 
-    scope: 'global' (a tensor parameter), 'local' (a task's own memory), 'register' (promoted to registers: constant
-    indices after unrolling).  `alignment` in bytes is a promise for element 0.
+    scope: 'global' (a tensor parameter), 'local' (a task's own memory), 'register' (promoted to
+    registers: constant indices after unrolling).  `alignment` in bytes is a promise for element 0.
     """
 
     name: str
@@ -184,7 +172,9 @@ class Buffer(Node):
 
 @dataclass(frozen=True, eq=False)
 class Load(Expr):
-    """buffer[indices]; after lowering one flat index, maybe a vector, and lanes off in `mask` read as zero."""
+    """buffer[indices]; after lowering one flat index, maybe a vector, and lanes off in `mask` read
+    as zero.
+    """
 
     buffer: Buffer = field(metadata={"leaf": True})
     indices: tuple[Expr, ...]
@@ -221,7 +211,9 @@ class Broadcast(Expr):
 
 
 def wrap(value: Any, dtype: DType | None = None) -> Expr:
-    """A Python number as a constant (of `dtype` if given); an Expr as it is. Raises TypeError for anything else."""
+    """A Python number as a constant (of `dtype` if given); an Expr as it is. Raises TypeError for
+    anything else.
+    """
     if isinstance(value, Expr):
         return value
     if isinstance(value, bool):
@@ -242,7 +234,9 @@ def is_const(expr: Any, value: Any = None) -> bool:
 
 
 def binary(op: str, left: Any, right: Any) -> Expr:
-    """left op right, with constants folded. Operands must have one dtype; Python numbers take the other's."""
+    """left op right, with constants folded. Operands must have one dtype; Python numbers take the
+    other's.
+    """
     if isinstance(left, Expr):
         right = wrap(right, None if isinstance(right, Expr) else left.dtype)
     elif isinstance(right, Expr):
@@ -292,35 +286,6 @@ def _fold(op: str, left: Expr, right: Expr, dtype: DType) -> Expr | None:
                 (right if left.value else left) if op == "and" else (left if left.value else right)
             )
     return None
-
-
-def fold_binary(op: str, a: Any, b: Any, dtype: DType) -> Any:
-    """The value of a op b on Python numbers of the given operand dtype, or None where it is not defined."""
-    if op in ("floordiv", "mod", "div") and b == 0:
-        return None
-    if (
-        dtype.is_float
-        and op not in COMPARISONS
-        and op not in ("min", "max", "add", "sub", "mul", "div")
-    ):
-        return None
-    table = {
-        "add": lambda: a + b, "sub": lambda: a - b, "mul": lambda: a * b, "floordiv": lambda: a // b,
-        "div": lambda: a / b if dtype.is_float else a // b, "mod": lambda: a % b, "min": lambda: min(a, b),
-        "max": lambda: max(a, b), "lt": lambda: a < b, "le": lambda: a <= b, "gt": lambda: a > b, "ge": lambda: a >= b,
-        "eq": lambda: a == b, "ne": lambda: a != b, "and": lambda: a & b, "or": lambda: a | b, "xor": lambda: a ^ b,
-    }  # fmt: skip
-    if op not in table or (op == "div" and not dtype.is_float):
-        return None
-    value = table[op]()
-    if dtype.is_int and op not in COMPARISONS:
-        low, high = (
-            (-(1 << dtype.bits - 1), (1 << dtype.bits - 1) - 1)
-            if dtype.kind == "i"
-            else (0, (1 << dtype.bits) - 1)
-        )
-        return value if low <= value <= high else None
-    return value
 
 
 def unary(op: str, a: Any) -> Expr:

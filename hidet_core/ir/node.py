@@ -1,6 +1,7 @@
 """The base of all IR nodes, and the one traversal: rewrite and walk over dataclass fields.
 
-Nodes are frozen dataclasses compared by identity. A rewrite returns untouched subtrees as the same objects.
+Nodes are frozen dataclasses compared by identity. A rewrite returns untouched subtrees as the same
+objects.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ _FIELD_NAMES: dict[type, tuple[str, ...]] = {}
 
 
 def child_fields(kind: type) -> tuple[str, ...]:
-    """Names of the fields of a node class that may hold children (fields with metadata leaf=True are skipped)."""
+    """Names of the fields of a node class that may hold children (fields with metadata leaf=True
+    are skipped).
+    """
     names = _FIELD_NAMES.get(kind)
     if names is None:
         names = tuple(f.name for f in fields(kind) if not f.metadata.get("leaf"))
@@ -38,7 +41,9 @@ def rebuild(node: Node, changed: dict[str, Any]) -> Node:
 
 
 def rewrite(root: Any, rule: Callable[[Any], Any], memo: dict[int, Any] | None = None) -> Any:
-    """Bottom-up. rule(node) -> new node, or None to keep it. Untouched subtrees come back as the same object."""
+    """Bottom-up. rule(node) -> new node, or None to keep it. Untouched subtrees come back as the
+    same object.
+    """
     memo = {} if memo is None else memo
     keep: list[Any] = []  # ids in the memo stay valid only while their objects live
 

@@ -1,7 +1,8 @@
 """Integer expressions as polynomials: sums of coefficient * product of atoms, plus a constant.
 
-Atoms are what arithmetic cannot open: variables, floor divisions, remainders, minima, casts, loads. The polynomial is the
-canonical form in which the simplifier adds, multiplies, divides and bounds index expressions.
+Atoms are what arithmetic cannot open: variables, floor divisions, remainders, minima, casts, loads.
+The polynomial is the canonical form in which the simplifier adds, multiplies, divides and bounds
+index expressions.
 """
 
 from __future__ import annotations
@@ -75,9 +76,11 @@ def same_poly(a: Poly, b: Poly) -> bool:
 
 
 def to_expr(poly: Poly, order: Callable[[Expr], Any]) -> Expr:
-    """The polynomial as an expression: terms sorted by `order` of their atoms (outer loops first), the constant last.
+    """The polynomial as an expression: terms sorted by `order` of their atoms (outer loops first),
+    the constant last.
 
-    Prefix sums of outer terms are then the same in many indices, which common subexpression elimination likes.
+    Prefix sums of outer terms are then the same in many indices, which common subexpression
+    elimination likes.
     """
     total: Expr | None = None
     named = [(max(order(poly.atoms[name]) for name in mono), mono) for mono in poly.terms if mono]

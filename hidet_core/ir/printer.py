@@ -1,6 +1,7 @@
 """Programs and expressions as text, for dumps, golden tests and error messages.
 
-One statement a line, Python-like, precedence-aware. Variables that share a name get a suffix by order of appearance.
+One statement a line, Python-like, precedence-aware. Variables that share a name get a suffix by
+order of appearance.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from .expr import (
 from .stmt import For, If, Let, OnMapping, Program, Seq, Stmt, Store
 
 _SYMBOLS = {
-    "add": ("+", 6), "sub": ("-", 6), "mul": ("*", 7), "div": ("/", 7), "floordiv": ("//", 7), "mod": ("%", 7),
-    "lt": ("<", 4), "le": ("<=", 4), "gt": (">", 4), "ge": (">=", 4), "eq": ("==", 4), "ne": ("!=", 4),
-    "and": ("&", 3), "or": ("|", 2), "xor": ("^", 3), "shl": ("<<", 5), "shr": (">>", 5),
+    "add": ("+", 6), "sub": ("-", 6), "mul": ("*", 7), "div": ("/", 7), "floordiv": ("//", 7),
+    "mod": ("%", 7), "lt": ("<", 4), "le": ("<=", 4), "gt": (">", 4), "ge": (">=", 4),
+    "eq": ("==", 4), "ne": ("!=", 4), "and": ("&", 3), "or": ("|", 2), "xor": ("^", 3),
+    "shl": ("<<", 5), "shr": (">>", 5),
 }  # fmt: skip
 
 

@@ -1,9 +1,9 @@
 """Simplify expressions with what is known of the ranges of their variables.
 
-    takes: any expression or statement      gives: the same meaning, integer indices in canonical polynomial form
-    (i*8 + j) // 8 -> i,  (i*8 + j) % 8 -> j   for j in [0, 8)        x//8*8 + x%8 -> x        i < n -> true for i in [0, n)
-
-Bounds are numbers or symbolic: a loop variable with extent n (a symbol) is known to be <= n - 1. Symbols are >= 1.
+takes: any expression      gives: the same meaning, integers in canonical polynomial form
+rewrite:
+    (i*8 + j) // 8  ->  i        (i*8 + j) % 8  ->  j        for j in [0, 8)
+    x//8*8 + x%8    ->  x        i < n          ->  true     for i in [0, n)
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Any
 from . import poly as P
 from .dtypes import boolean, i64
 from .expr import (
-    COMPARISONS,
     Binary,
     Cast,
     Const,
@@ -30,130 +29,24 @@ from .expr import (
     select,
     unary,
 )
+from .fold import COMPARISONS
 from .node import rebuild
 from .poly import Poly
+from .ranges import INF, Ranges
 from .structure import key
 
-INF = math.inf
 
-
-class Simplifier:
-    """Simplifies under an environment: extents of bound variables (var in [0, extent)), let-bound values stay atoms."""
+class Simplifier(Ranges):
+    """Simplifies under what Ranges knows; results are memoised by the identity of expressions."""
 
     def __init__(self, extents: Mapping[Var, int | Expr] | None = None) -> None:
-        self.extents: dict[Var, Poly] = {}
-        self.depth: dict[Var, int] = {}
-        self.bounds: dict[Var, tuple[float, float]] = {}
+        super().__init__()
         self.memo: dict[int, tuple[Expr, Expr]] = {}
         self.polys: dict[int, tuple[Expr, Poly]] = {}
         for var, extent in (extents or {}).items():
             self.bind(var, extent)
 
-    # -- environment ---------------------------------------------------------------------------------------------
-
-    def bind(self, var: Var, extent: int | Expr, inner: bool = True) -> None:
-        """var runs over [0, extent). inner: a loop at run time, deeper than those bound so far."""
-        known = self.poly(extent if isinstance(extent, Expr) else Const(extent, i64))
-        self.extents[var] = known
-        self.bounds[var] = (0, max(self.interval(known)[1] - 1, 0))
-        self.depth[var] = len(self.depth) + 1 if inner else 0
-
-    def bind_value(self, var: Var, value: Expr) -> None:
-        """var holds a value computed here: bounded as that value is."""
-        if value.dtype == i64:
-            self.bounds[var] = self.interval(self.poly(value))
-        self.depth[var] = len(self.depth) + 1
-
-    def order(self, expr: Expr) -> int:
-        """How deep the deepest variable of an atom is bound."""
-        match expr:
-            case Var():
-                return self.depth.get(expr, 0)
-            case Binary(_, a, b, _):
-                return max(self.order(a), self.order(b))
-            case Load(_, indices, _, _):
-                return max((self.order(i) for i in indices), default=0)
-            case Select(c, a, b, _):
-                return max(self.order(c), self.order(a), self.order(b))
-            case Unary(_, a, _) | Cast(a, _):
-                return self.order(a)
-        return 0
-
-    # -- bounds --------------------------------------------------------------------------------------------------
-
-    def interval(self, form: Poly) -> tuple[float, float]:
-        """Numeric bounds (inclusive) of a polynomial; infinite where unknown."""
-        low: float = form.const
-        high: float = form.const
-        for mono, coeff in form.terms.items():
-            if not mono:
-                continue
-            lo, hi = 1.0, 1.0
-            for name in mono:
-                a, b = self.atom_interval(form.atoms[name])
-                products = [_times(lo, a), _times(lo, b), _times(hi, a), _times(hi, b)]
-                lo, hi = min(products), max(products)
-            ends = (_times(coeff, lo), _times(coeff, hi))
-            low, high = low + min(ends), high + max(ends)
-        return low, high
-
-    def atom_interval(self, expr: Expr) -> tuple[float, float]:
-        match expr:
-            case Var():
-                return self.bounds.get(expr, (1, INF))  # an unbound variable is a symbolic dim
-            case Binary("floordiv", a, Const(d, _), _) if d > 0:
-                lo, hi = self.interval(self.poly(a))
-                return math.floor(lo / d) if lo > -INF else lo, math.floor(
-                    hi / d
-                ) if hi < INF else hi
-            case Binary("floordiv", a, d, _):
-                lo, hi = self.interval(self.poly(a))
-                return (0, hi) if lo >= 0 and self.interval(self.poly(d))[0] >= 1 else (-INF, INF)
-            case Binary("mod", _, d, _):
-                lo, hi = self.interval(self.poly(d))
-                return (0, hi - 1) if lo >= 1 else (-INF, INF)
-            case Binary("min" | "max" as op, a, b, _):
-                (la, ha), (lb, hb) = self.interval(self.poly(a)), self.interval(self.poly(b))
-                pick = min if op == "min" else max
-                return pick(la, lb), pick(ha, hb)
-            case Select(_, a, b, _):
-                (la, ha), (lb, hb) = self.interval(self.poly(a)), self.interval(self.poly(b))
-                return min(la, lb), max(ha, hb)
-            case Cast(a, _) if a.dtype == boolean:
-                return 0, 1
-        return -INF, INF
-
-    def upper(self, form: Poly) -> Poly | None:
-        """A symbolic upper bound: every bound variable at its extent - 1 (needs coefficients >= 0)."""
-        total = P.constant(form.const)
-        for mono, coeff in form.terms.items():
-            if not mono:
-                continue
-            if coeff < 0:
-                return None
-            product = P.constant(coeff)
-            for name in mono:
-                expr = form.atoms[name]
-                if isinstance(expr, Var) and expr in self.extents:
-                    factor = P.add(self.extents[expr], P.constant(-1))
-                elif isinstance(expr, Binary) and expr.op == "mod":
-                    factor = P.add(self.poly(expr.b), P.constant(-1))
-                elif isinstance(expr, Var) and expr not in self.bounds:
-                    factor = P.atom(expr)
-                else:
-                    return None
-                product = P.mul(product, factor)
-            total = P.add(total, product)
-        return total
-
-    def below(self, form: Poly, limit: Poly) -> bool:
-        """Whether form < limit for sure."""
-        if self.interval(P.add(limit, form, -1))[0] >= 1:
-            return True
-        top = self.upper(form)
-        return top is not None and self.interval(P.add(limit, top, -1))[0] >= 1
-
-    # -- integer expressions -------------------------------------------------------------------------------------
+    # integer expressions
 
     def poly(self, expr: Expr) -> Poly:
         """The canonical polynomial of an i64 expression."""
@@ -161,9 +54,7 @@ class Simplifier:
         if done is not None:
             return done[1]
         form = self._poly(expr)
-        if not isinstance(
-            expr, Var
-        ):  # the expression is kept alive with its result: ids are not reused
+        if not isinstance(expr, Var):  # it is kept alive with its result: ids are not reused
             self.polys[id(expr)] = (expr, form)
         return form
 
@@ -335,7 +226,7 @@ class Simplifier:
         """A polynomial as an expression, terms of outer loops first."""
         return P.to_expr(form, self.order)
 
-    # -- all expressions -----------------------------------------------------------------------------------------
+    # all expressions
 
     def simplify(self, expr: Expr) -> Expr:
         """The simplified expression (the same object where nothing changed)."""
@@ -409,10 +300,6 @@ class Simplifier:
         if self.below(a, b) or self.below(b, a):
             return op == "ne"
         return None
-
-
-def _times(a: float, b: float) -> float:
-    return 0 if a == 0 or b == 0 else a * b
 
 
 def _centred(coeff: int, n: int) -> int:

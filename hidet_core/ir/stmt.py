@@ -1,10 +1,11 @@
 """Statements and programs.
 
-A `Program` is one kernel: tensor parameters, scalar parameters (symbolic dims known at launch), the number of
-parallel tasks, and a body run once per task. Statements are frozen dataclasses compared by identity.
+A `Program` is one kernel: tensor parameters, scalar parameters (symbolic dims known at launch), the
+number of parallel tasks, and a body run once per task. Statements are frozen dataclasses compared
+by identity.
 
-    scheduled program:  OnMapping, For of any kind, scalar expressions
-    lowered program:    no OnMapping, no For kind 'unroll' or 'lanes'; every Load and Store has one flat index
+scheduled program: OnMapping, For of any kind, scalar expressions.
+lowered program: no OnMapping, no For of kind 'unroll' or 'lanes'; every access has one flat index.
 """
 
 from __future__ import annotations
@@ -46,8 +47,9 @@ class Store(Stmt):
 class For(Stmt):
     """for var in range(extent): body.
 
-    kind 'serial' is a loop; 'unroll' is expanded by lowering (constant extent); 'lanes' runs its iterations side by
-    side in the lanes of vector registers (constant extent, no dependence between iterations).
+    kind 'serial' is a loop; 'unroll' is expanded by lowering (constant extent); 'lanes' runs its
+    iterations side by side in the lanes of vector registers (constant extent, no dependence between
+    iterations).
     """
 
     var: Var
@@ -89,9 +91,10 @@ class Let(Stmt):
 class Program(Node):
     """One kernel.
 
-    params: tensor parameters in the order of the kernel's pointers (outputs included).  scalars: i64 variables given
-    at launch.  tasks: the number of parallel tasks (over scalars); `task` is the i64 variable that tells a task its
-    number.  locals: buffers of scope 'local' and 'register', private to a task and uninitialised at its start.
+    params: tensor parameters in the order of the kernel's pointers (outputs included).  scalars:
+    i64 variables given at launch.  tasks: the number of parallel tasks (over scalars); `task` is
+    the i64 variable that tells a task its number.  locals: buffers of scope 'local' and 'register',
+    private to a task and uninitialised at its start.
     """
 
     name: str = field(metadata={"leaf": True})

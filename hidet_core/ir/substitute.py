@@ -1,7 +1,7 @@
 """Replace variables by expressions, folding constants on the way.
 
-Bound variables (loop variables, lets) inside the copied part are renamed apart with `fresh=True`, so that two copies of
-a body never share a binding.
+Bound variables (loop variables, lets) inside the copied part are renamed apart with `fresh=True`,
+so that two copies of a body never share a binding.
 """
 
 from __future__ import annotations

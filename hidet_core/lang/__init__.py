@@ -1,7 +1,7 @@
-"""The language in which tensor programs are written: schedule templates inside, user kernels outside (docs/tutorial.md).
+"""The language in which tensor programs are written: schedule templates inside, user kernels
+outside (docs/tutorial.md).
 
-@program
-def scale(x: f32["n"], y: f32["n"]):
+@program def scale(x: f32["n"], y: f32["n"]):
     for (block,) in parallel(ceildiv(x.shape[0], 16)):
         for (lane,) in lanes(spatial(16)):
             i = block * 16 + lane
@@ -11,9 +11,10 @@ def scale(x: f32["n"], y: f32["n"]):
 
 from typing import Any
 
-from ..ir import dtypes as _dtypes
-from ..ir.expr import Expr, both, cast, eq, maximum, minimum, ne, select, unary, wrap
-from ..mapping import custom, repeat, spatial
+from hidet_core.ir import dtypes as _dtypes
+from hidet_core.ir.expr import Expr, both, cast, eq, maximum, minimum, ne, select, unary, wrap
+from hidet_core.mapping import custom, repeat, spatial
+
 from .language import (
     Tensor,
     TensorSpec,
@@ -57,7 +58,8 @@ def sqrt(a: Any) -> Expr:
 
 
 __all__ = [
-    "Tensor", "TensorSpec", "TensorType", "both", "build", "cast", "ceildiv", "custom", "eq", "exp", "f32", "f64", "i8",
-    "i32", "i64", "lanes", "let", "local", "loops", "maximum", "minimum", "ne", "parallel", "program", "range_",
-    "register", "repeat", "select", "spatial", "sqrt", "tanh", "u8", "unroll", "when", "wrap",
+    "Tensor", "TensorSpec", "TensorType", "both", "build", "cast", "ceildiv", "custom", "eq",
+    "exp", "f32", "f64", "i8", "i32", "i64", "lanes", "let", "local", "loops", "maximum",
+    "minimum", "ne", "parallel", "program", "range_", "register", "repeat", "select", "spatial",
+    "sqrt", "tanh", "u8", "unroll", "when", "wrap",
 ]  # fmt: skip

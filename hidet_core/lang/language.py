@@ -1,8 +1,10 @@
-"""The language of tensor programs: a Python function becomes a `Program` (Hidet, ASPLOS'23, section 5.1).
+"""The language of tensor programs: a Python function becomes a `Program` (Hidet, ASPLOS'23, section
+5.1).
 
-The schedule is written in place: buffers are declared in a scope, `for i, j in mapping.on(worker)` gives tasks to
-workers, `mapping.lanes()` gives them to the lanes of vector registers, `parallel(...)` is the grid of parallel tasks.
-Python control flow runs while the program is written (so `for v in range(4)` copies its body four times).
+The schedule is written in place: buffers are declared in a scope, `for i, j in mapping.on(worker)`
+gives tasks to workers, `mapping.lanes()` gives them to the lanes of vector registers,
+`parallel(...)` is the grid of parallel tasks. Python control flow runs while the program is written
+(so `for v in range(4)` copies its body four times).
 """
 
 from __future__ import annotations
@@ -13,18 +15,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ..base.errors import ProgramError
-from ..ir import expr as E
-from ..ir.dtypes import DType, i64
-from ..ir.dtypes import dtype as as_dtype
-from ..ir.expr import Buffer, Expr, Var
-from ..ir.stmt import For, If, OnMapping, Program, Store
-from ..mapping.mapping import TaskMapping, install_tracer
+from hidet_core.base.errors import ProgramError
+from hidet_core.ir import expr as E
+from hidet_core.ir.dtypes import DType, i64
+from hidet_core.ir.dtypes import dtype as as_dtype
+from hidet_core.ir.expr import Buffer, Expr, Var
+from hidet_core.ir.stmt import For, If, OnMapping, Program, Store
+from hidet_core.mapping.mapping import TaskMapping, install_tracer
+
 from .trace import Builder, close, current, located, where, writing
 
 
 class Tensor:
-    """A buffer inside a program: `t[i, j]` reads, `t[i, j] = value` writes, `t[i, j] += value` updates."""
+    """A buffer inside a program: `t[i, j]` reads, `t[i, j] = value` writes, `t[i, j] += value`
+    updates.
+    """
 
     def __init__(self, buffer: Buffer) -> None:
         self.buffer = buffer
@@ -62,14 +67,16 @@ class Tensor:
         with located():
             value = E.wrap(value, self.dtype)
         if value.dtype.scalar != self.dtype:
-            text = f"{self.buffer.name} holds {self.dtype}, got a value of {value.dtype}: cast(value, '{self.dtype}')"
-            raise ProgramError(where(), text)
+            text = f"{self.buffer.name} holds {self.dtype}, got a value of {value.dtype}"
+            raise ProgramError(where(), f"{text}: cast(value, '{self.dtype}')")
         current().emit(Store(self.buffer, indices, value, None, where()))
 
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """Annotation of a tensor parameter: `f32["m", "k"]`; a name is a symbolic dim, bound by the arrays passed."""
+    """Annotation of a tensor parameter: `f32["m", "k"]`; a name is a symbolic dim, bound by the
+    arrays passed.
+    """
 
     dtype: DType
     dims: tuple[int | str, ...]
@@ -120,12 +127,16 @@ install_tracer(_on)
 
 
 def loops(mapping: TaskMapping, worker: Any = 0) -> Iterator[tuple[Var, ...]]:
-    """Like mapping.on(worker), but the steps of each worker are loops at run time, not unrolled code."""
+    """Like mapping.on(worker), but the steps of each worker are loops at run time, not unrolled
+    code.
+    """
     yield from _on(mapping, E.wrap(worker, i64), loop=True)
 
 
 def lanes(mapping: TaskMapping) -> Iterator[tuple[Var, ...]]:
-    """The workers of `mapping` are the lanes of a vector register: `for i, j in lanes(repeat(6, 4) * spatial(1, 16))`."""
+    """The workers of `mapping` are the lanes of a vector register: `for i, j in lanes(repeat(6, 4)
+    * spatial(1, 16))`.
+    """
     builder = current()
     worker = Var(builder.fresh("lane"), i64)
     with builder.block(f"lanes of {mapping}") as body:
@@ -209,7 +220,9 @@ def finish(builder: Builder, params: Sequence[Buffer], scalars: Sequence[Var]) -
 def build(
     name: str, params: Sequence[Buffer], scalars: Sequence[Var] = ()
 ) -> Iterator[ProgramSlot]:
-    """How schedule templates write a program: statements inside the block go to it; read `.program` afterwards."""
+    """How schedule templates write a program: statements inside the block go to it; read `.program`
+    afterwards.
+    """
     slot = ProgramSlot()
     with writing(name) as builder:
         yield slot
@@ -223,7 +236,8 @@ class ProgramSlot:
 
 
 def program(fn: Callable[..., None]) -> Program:
-    """Decorator: the function's annotated parameters are tensors; its body is run once to record the program.
+    """Decorator: the function's annotated parameters are tensors; its body is run once to record
+    the program.
 
     Raises ProgramError (file, line and reason) for whatever the function does wrong.
     """
@@ -233,8 +247,8 @@ def program(fn: Callable[..., None]) -> Program:
     for name, parameter in inspect.signature(fn, eval_str=True).parameters.items():
         spec = parameter.annotation
         if not isinstance(spec, TensorSpec):
-            text = f"parameter {name!r} of {fn.__name__} needs a tensor annotation such as f32['m', 'n'], got {spec!r}"
-            raise ProgramError(origin, text)
+            text = f"parameter {name!r} of {fn.__name__} needs a tensor annotation"
+            raise ProgramError(origin, f"{text} such as f32['m', 'n'], got {spec!r}")
         shape = tuple(
             symbols.setdefault(d, Var(d, i64)) if isinstance(d, str) else d for d in spec.dims
         )

@@ -1,7 +1,9 @@
-"""The builder behind the language: Python runs the user's function once, and what it does is recorded.
+"""The builder behind the language: Python runs the user's function once, and what it does is
+recorded.
 
-Loops are generators that yield once: the statements run between two `next` calls are the loop's body. Where a mistake
-is made, the error names the file and line of the nearest frame outside this package.
+Loops are generators that yield once: the statements run between two `next` calls are the loop's
+body. Where a mistake is made, the error names the file and line of the nearest frame outside this
+package.
 """
 
 from __future__ import annotations
@@ -12,15 +14,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..base.errors import ProgramError
-from ..ir.expr import Expr, Var
-from ..ir.stmt import Let, Stmt, seq
+from hidet_core.base.errors import ProgramError
+from hidet_core.ir.expr import Expr, Var
+from hidet_core.ir.stmt import Let, Stmt, seq
 
 _OURS = str(Path(__file__).resolve().parent)
 
 
 def where() -> str:
-    """ "file:line" of the program's author: the nearest frame outside lang and outside mapping's `.on`."""
+    """The author's "file:line": the nearest frame outside lang and outside mapping's `.on`."""
     frame = sys._getframe(1)
     while frame is not None:
         path = frame.f_code.co_filename
@@ -106,7 +108,7 @@ def writing(name: str) -> Iterator[Builder]:
 
 @contextmanager
 def located() -> Iterator[None]:
-    """Turn mistakes found while a node is built into errors that name the author's file and line."""
+    """Mistakes found while a node is built become errors with the author's file and line."""
     try:
         yield
     except (TypeError, ValueError, KeyError, IndexError) as error:

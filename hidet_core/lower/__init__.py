@@ -1,7 +1,9 @@
-"""Lowering: scheduled program -> lowered program (spec in ir/stmt.py), as one ordered list of passes."""
+"""Lowering: scheduled program -> lowered program (spec in ir/stmt.py), as one ordered list of
+passes.
+"""
 
 from .expand_mapping import expand_mapping
-from .flatten_index import flat, flatten_index, strides_of
+from .flatten_index import flatten_index
 from .unroll_loops import unroll_loops
 from .vectorize_lanes import vectorize_lanes
 
@@ -11,9 +13,7 @@ LOWERING = (expand_mapping, flatten_index, vectorize_lanes, unroll_loops)
 __all__ = [
     "LOWERING",
     "expand_mapping",
-    "flat",
     "flatten_index",
-    "strides_of",
     "unroll_loops",
     "vectorize_lanes",
 ]

@@ -11,12 +11,12 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from ..ir.dtypes import i64
-from ..ir.expr import Const, Var, wrap
-from ..ir.node import rewrite
-from ..ir.stmt import For, OnMapping, Program, Stmt, seq
-from ..ir.substitute import substitute
-from ..mapping import Compose, Custom, TaskMapping
+from hidet_core.ir.dtypes import i64
+from hidet_core.ir.expr import Const, Var, wrap
+from hidet_core.ir.node import rewrite
+from hidet_core.ir.stmt import For, OnMapping, Program, Stmt, seq
+from hidet_core.ir.substitute import substitute
+from hidet_core.mapping import Compose, Custom, TaskMapping
 
 
 def expand_mapping(program: Program) -> Program:

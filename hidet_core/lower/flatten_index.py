@@ -1,40 +1,19 @@
 """Give every access one flat index and simplify the program under the ranges of its loops.
 
-takes: no OnMapping        gives: every Load and Store has exactly one flat, simplified i64 index; decided branches gone
-rewrite:
+takes: no OnMapping        gives: every Load and Store has exactly one flat, simplified i64 index;
+decided branches gone rewrite:
     x[i, j]  ->  x[i*stride0 + j*stride1]          if i < n: s   ->  s        where i < n is known
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from ..ir.dtypes import i64
-from ..ir.expr import Buffer, Const, Expr, Load, Var, wrap
-from ..ir.node import rebuild, rewrite
-from ..ir.simplify import Simplifier
-from ..ir.stmt import For, If, Let, Program, Seq, Stmt, Store, seq
-from ..ir.substitute import substitute
-
-
-def strides_of(buffer: Buffer) -> tuple[int | Expr, ...]:
-    """The strides of a buffer in elements; row-major where it has none of its own."""
-    if buffer.strides is not None:
-        return buffer.strides
-    strides: list[int | Expr] = []
-    step: int | Expr = 1
-    for extent in reversed(buffer.shape):
-        strides.append(step)
-        step = extent * step
-    return tuple(reversed(strides))
-
-
-def flat(buffer: Buffer, indices: Sequence[Expr]) -> Expr:
-    """The flat index of buffer[indices]."""
-    total: Expr = Const(0, i64)
-    for index, stride in zip(indices, strides_of(buffer), strict=True):
-        total = total + index * wrap(stride, i64)
-    return total
+from hidet_core.ir.address import flat
+from hidet_core.ir.dtypes import i64
+from hidet_core.ir.expr import Const, Expr, Load, Var
+from hidet_core.ir.node import rebuild, rewrite
+from hidet_core.ir.simplify import Simplifier
+from hidet_core.ir.stmt import For, If, Let, Program, Seq, Stmt, Store, seq
+from hidet_core.ir.substitute import substitute
 
 
 def flatten_index(program: Program) -> Program:

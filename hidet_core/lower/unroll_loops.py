@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..base.errors import CompilerBug
-from ..ir.dtypes import i64
-from ..ir.expr import Const
-from ..ir.node import rewrite
-from ..ir.stmt import For, Program, Stmt, seq
-from ..ir.substitute import substitute
+from hidet_core.base.errors import CompilerBug
+from hidet_core.ir.dtypes import i64
+from hidet_core.ir.expr import Const
+from hidet_core.ir.node import rewrite
+from hidet_core.ir.stmt import For, Program, Stmt, seq
+from hidet_core.ir.substitute import substitute
 
 
 def unroll_loops(program: Program) -> Program:

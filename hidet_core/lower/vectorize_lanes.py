@@ -1,18 +1,18 @@
 """Turn 'lanes' loops into vector code: all iterations at once, in the lanes of vector registers.
 
-takes: flat, simplified indices        gives: no For of kind 'lanes'; vector Loads and Stores with Ramp indices; masks
-rewrite, for lane in lanes(16):
-    y[i*16 + lane] = x[i*16 + lane] * s[i]     ->  y[ramp(i*16, 16)] = x[ramp(i*16, 16)] * splat(s[i], 16)
+takes: flat, simplified indices        gives: no For of kind 'lanes'; vector Loads and Stores with
+Ramp indices; masks rewrite, for lane in lanes(16):
+    y[i*16 + lane] = x[lane] * s[i]  ->  y[ramp(i*16, 16)] = x[ramp(0, 16)] * splat(s[i], 16)
     if i*16 + lane < n: store                  ->  store under the mask ramp(i*16, 16) < n
 Values that do not depend on the lane stay scalar until they meet one that does.
 """
 
 from __future__ import annotations
 
-from ..base.errors import CompilerBug
-from ..ir import poly as P
-from ..ir.dtypes import i64
-from ..ir.expr import (
+from hidet_core.base.errors import CompilerBug
+from hidet_core.ir import poly as P
+from hidet_core.ir.dtypes import i64
+from hidet_core.ir.expr import (
     Binary,
     Broadcast,
     Cast,
@@ -30,9 +30,9 @@ from ..ir.expr import (
     select,
     unary,
 )
-from ..ir.node import rebuild, rewrite, walk
-from ..ir.simplify import Simplifier
-from ..ir.stmt import For, If, Let, Program, Seq, Stmt, Store, seq
+from hidet_core.ir.node import rebuild, rewrite, walk
+from hidet_core.ir.simplify import Simplifier
+from hidet_core.ir.stmt import For, If, Let, Program, Seq, Stmt, Store, seq
 
 
 def vectorize_lanes(program: Program) -> Program:
@@ -71,7 +71,7 @@ class _Vectorizer:
             self.uses[id(node)] = known
         return known[1]
 
-    # -- statements ----------------------------------------------------------------------------------------------
+    # statements
 
     def stmt(self, node: Stmt, mask: Expr | None) -> Stmt:
         match node:
@@ -129,7 +129,7 @@ class _Vectorizer:
             value, mask = select(mask, value, old), None
         return rebuild(node, {"indices": (place,), "value": value, "mask": mask})
 
-    # -- expressions ---------------------------------------------------------------------------------------------
+    # expressions
 
     def index(self, node: Expr, mask: Expr | None) -> Expr:
         """An index: a ramp where it is linear in the lane, else a vector of indices."""

@@ -1,4 +1,6 @@
-"""Task mappings (Hidet, ASPLOS'23): pure values that say which worker does which tasks, and in which order."""
+"""Task mappings (Hidet, ASPLOS'23): pure values that say which worker does which tasks, and in
+which order.
+"""
 
 from .mapping import Compose, Custom, Repeat, Spatial, TaskMapping, custom, repeat, spatial
 

@@ -1,6 +1,7 @@
 """Pictures of task mappings: which worker does each task, and as its how-manieth.
 
-A cell shows `worker` or, where workers do several tasks, `worker:step`. ASCII for terminals, SVG for documents.
+A cell shows `worker` or, where workers do several tasks, `worker:step`. ASCII for terminals, SVG
+for documents.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ _COLOURS = ("#d9e8fb", "#fde7d3", "#dcf3dc", "#f6dcec", "#ece5fa", "#fbf6cf", "#
 
 
 def parse(text: str) -> TaskMapping:
-    """The mapping of a text such as "spatial(4, 8) * repeat(2, 4)". Raises ValueError on anything else."""
+    """The mapping of a text such as "spatial(4, 8) * repeat(2, 4)". Raises ValueError on anything
+    else.
+    """
     names = {"spatial": spatial, "repeat": repeat, "custom": custom}
     allowed = set("spatialrepeatranks0123456789(),*=[] ")
     if not set(text) <= allowed:
@@ -54,14 +57,17 @@ def draw_ascii(mapping: TaskMapping) -> str:
 
 
 def draw_svg(mapping: TaskMapping, size: int = 36) -> str:
-    """The task grid of a mapping of one or two dims as an SVG document; one colour per worker (cyclic)."""
+    """The task grid of a mapping of one or two dims as an SVG document; one colour per worker
+    (cyclic).
+    """
     if len(mapping.shape) > 2:
         raise ValueError(
             f"an SVG drawing needs one or two dims, {mapping} has {len(mapping.shape)}"
         )
     rows, cols = mapping.shape if len(mapping.shape) == 2 else (1, *mapping.shape)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{cols * size + 2}" height="{rows * size + 2}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" '
+        f'width="{cols * size + 2}" height="{rows * size + 2}" '
         f'font-family="monospace" font-size="{size // 3}" text-anchor="middle">'
     ]
     for task, (worker, step) in mapping.inverse().items():

@@ -1,9 +1,11 @@
-"""Task mappings: which worker does which tasks, in which order (Hidet, ASPLOS'23, sections 4.1 and 5.1).
+"""Task mappings: which worker does which tasks, in which order (Hidet, ASPLOS'23, sections 4.1 and
+5.1).
 
-A mapping assigns the points of a d-dimensional grid of tasks to workers. Atoms: `spatial` (one task per worker),
-`repeat` (one worker does all, in order), `custom`. Composition `a * b`: each task of `a` is a tile of `b`; associative;
-shapes and numbers of workers multiply. Mappings are pure values; `task` is the one evaluator and serves ints (tests,
-drawings) and IR expressions (lowering) alike, because it uses nothing but + * // %.
+A mapping assigns the points of a d-dimensional grid of tasks to workers. Atoms: `spatial` (one task
+per worker), `repeat` (one worker does all, in order), `custom`. Composition `a * b`: each task of
+`a` is a tile of `b`; associative; shapes and numbers of workers multiply. Mappings are pure values;
+`task` is the one evaluator and serves ints (tests, drawings) and IR expressions (lowering) alike,
+because it uses nothing but + * // %.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ Task = tuple[Index, ...]
 
 
 class TaskMapping(ABC):
-    """shape: extents of the task grid; num_workers; step_shape: each worker does prod(step_shape) tasks, row-major."""
+    """shape: extents of the task grid; num_workers; step_shape: each worker does prod(step_shape)
+    tasks, row-major.
+    """
 
     shape: tuple[int, ...]
     num_workers: int
@@ -40,14 +44,16 @@ class TaskMapping(ABC):
         return [self.task(worker, step) for step in itertools.product(*map(range, self.step_shape))]
 
     def on(self, worker: Index) -> Iterator[Task]:
-        """The tasks of a worker: as a list for an int, as loops of the program being written for an expression."""
+        """The tasks of a worker: as a list for an int, as loops of the program being written for an
+        expression.
+        """
         if isinstance(worker, int):
             if not 0 <= worker < self.num_workers:
                 raise ValueError(f"worker {worker} is not in [0, {self.num_workers}) of {self}")
             return iter(self.tasks(worker))
         if not _tracers:
             raise RuntimeError(
-                f"{self}.on(<expression>): no program is being written (hidet_core.lang is not loaded)"
+                f"{self}.on(<expression>): no program is being written (import hidet_core.lang)"
             )
         return _tracers[0](self, worker)
 
@@ -61,7 +67,8 @@ class TaskMapping(ABC):
             for step, task in enumerate(self.tasks(worker)):
                 if task in table:
                     raise ValueError(
-                        f"{self} has no inverse: task {task} is done by workers {table[task][0]} and {worker}"
+                        f"{self} has no inverse: task {task} is done by workers "
+                        f"{table[task][0]} and {worker}"
                     )
                 table[task] = (worker, step)
         return table
@@ -79,7 +86,9 @@ def install_tracer(tracer: Callable[[TaskMapping, Any], Iterator[Task]]) -> None
 
 @dataclass(frozen=True)
 class Spatial(TaskMapping):
-    """One task per worker. ranks[i] is the place of dim i in the order of workers (0 = slowest); default row-major."""
+    """One task per worker. ranks[i] is the place of dim i in the order of workers (0 = slowest);
+    default row-major.
+    """
 
     shape: tuple[int, ...]
     ranks: tuple[int, ...] = ()
@@ -101,7 +110,9 @@ class Spatial(TaskMapping):
 
 @dataclass(frozen=True)
 class Repeat(TaskMapping):
-    """One worker does all tasks. ranks[i] is the place of dim i in the nest of loops (0 = outermost)."""
+    """One worker does all tasks. ranks[i] is the place of dim i in the nest of loops (0 =
+    outermost).
+    """
 
     shape: tuple[int, ...]
     ranks: tuple[int, ...] = ()
@@ -123,7 +134,9 @@ class Repeat(TaskMapping):
 
 @dataclass(frozen=True)
 class Custom(TaskMapping):
-    """fn(worker) -> its tasks, in order; fn uses + * // % only, so that it works on expressions too (swizzles)."""
+    """fn(worker) -> its tasks, in order; fn uses + * // % only, so that it works on expressions too
+    (swizzles).
+    """
 
     shape: tuple[int, ...]
     num_workers: int
@@ -155,7 +168,8 @@ class Compose(TaskMapping):
     def __post_init__(self) -> None:
         if len(self.outer.shape) != len(self.inner.shape):
             raise ValueError(
-                f"cannot compose {self.outer} with {self.inner}: {len(self.outer.shape)} and {len(self.inner.shape)} dims"
+                f"cannot compose {self.outer} with {self.inner}: "
+                f"{len(self.outer.shape)} and {len(self.inner.shape)} dims"
             )
 
     @property
@@ -196,7 +210,9 @@ def custom(
     fn: Callable[[Index], Sequence[Task]],
     name: str = "custom",
 ) -> TaskMapping:
-    """An arbitrary mapping: fn(worker) gives the worker's tasks; every worker has as many as worker 0."""
+    """An arbitrary mapping: fn(worker) gives the worker's tasks; every worker has as many as worker
+    0.
+    """
     return Custom(tuple(shape), num_workers, fn, name)
 
 

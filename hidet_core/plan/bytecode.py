@@ -12,9 +12,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 
-from ..base.errors import CompilerBug
-from ..ir.dtypes import i64
-from ..ir.expr import Binary, Const, Expr, Unary, Var
+from hidet_core.base.errors import CompilerBug
+from hidet_core.ir.dtypes import i64
+from hidet_core.ir.expr import Binary, Const, Expr, Unary, Var
+
 from .model import Dim
 
 CONSTANT, SYMBOL = 0, 1

@@ -11,8 +11,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from ..ir.dtypes import DType
-from ..ir.expr import Expr, Var
+from hidet_core.ir.dtypes import DType
+from hidet_core.ir.expr import Expr, Var
 
 Dim = int | Expr
 

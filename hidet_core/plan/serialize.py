@@ -21,9 +21,10 @@ import zlib
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from ..base.errors import CompilerBug
-from ..ir.dtypes import from_onnx
-from ..ir.expr import Var
+from hidet_core.base.errors import CompilerBug
+from hidet_core.ir.dtypes import from_onnx
+from hidet_core.ir.expr import Var
+
 from .bytecode import decode_dim, encode_dim
 from .memory import lifetimes
 from .model import Argument, Buffer, BufferKind, Dim, KernelCode, Launch, Plan, TensorSpec

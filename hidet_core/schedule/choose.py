@@ -1,12 +1,14 @@
-"""Choose a template and a config for a problem: the first template that accepts it, the config its cost model likes best.
+"""Choose a template and a config for a problem: the first template that accepts it, the config its
+cost model likes best.
 
 (Tuned tables and measured records come before the cost model once there are any.)
 """
 
 from __future__ import annotations
 
-from ..base.errors import Unsupported
-from ..target.cpu import Cpu
+from hidet_core.base.errors import Unsupported
+from hidet_core.target.cpu import Cpu
+
 from .config import Config
 from .cpu import TEMPLATES
 from .problem import Problem, Scheduled

@@ -1,4 +1,6 @@
-"""Schedule configs: frozen dataclasses that print themselves shortly, for reports, cache keys and records."""
+"""Schedule configs: frozen dataclasses that print themselves shortly, for reports, cache keys and
+records.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
 """What a schedule template takes and gives.
 
-A `Problem` is one anchor operator with the buffers it reads and writes (their strides are those of the storage chosen for
-the values). A template answers with a `Scheduled`: the program of that operator alone. Fusion then rewrites the
-program; templates know nothing of it but two flags: which inputs are constants (may be repacked at compile time) and
-which are computed by a fused prologue (dear to read twice).
+A `Problem` is one anchor operator with the buffers it reads and writes (their strides are those of
+the storage chosen for the values). A template answers with a `Scheduled`: the program of that
+operator alone. Fusion then rewrites the program; templates know nothing of it but two flags: which
+inputs are constants (may be repacked at compile time) and which are computed by a fused prologue
+(dear to read twice).
 """
 
 from __future__ import annotations
@@ -14,16 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from ..compute.definition import Definition
-from ..ir.expr import Buffer
-from ..ir.stmt import Program
+from hidet_core.compute.definition import Definition
+from hidet_core.ir.expr import Buffer
+from hidet_core.ir.stmt import Program
 
 Pack = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """op, attrs and definitions as in ops/ (the last definition's out is `output`, earlier ones are intermediate).
+    """op, attrs and definitions as in ops/ (the last definition's out is `output`, earlier ones are
+    intermediate).
 
     inputs and output have the strides of their storage.  constant[k], computed[k]: see the module.
     """
@@ -40,10 +42,12 @@ class Problem:
 
 @dataclass(frozen=True, eq=False)
 class Scheduled:
-    """program: stores `output`, loads `inputs` (an entry of `packed` replaces a constant by its repacked form).
+    """program: stores `output`, loads `inputs` (an entry of `packed` replaces a constant by its
+    repacked form).
 
-    packed[k] = (buffer, pack): the program reads `buffer` instead of input k, filled at compile time by pack(array).
-    task_ns: estimated nanoseconds of one parallel task on one core, by which the runtime splits the work.
+    packed[k] = (buffer, pack): the program reads `buffer` instead of input k, filled at compile
+    time by pack(array). task_ns: estimated nanoseconds of one parallel task on one core, by which
+    the runtime splits the work.
     """
 
     program: Program

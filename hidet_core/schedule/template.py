@@ -1,7 +1,9 @@
-"""Schedule templates: problem class -> space(target) -> check -> build (Hidet, ASPLOS'23, section 4.3).
+"""Schedule templates: problem class -> space(target) -> check -> build (Hidet, ASPLOS'23, section
+4.3).
 
-A template serves one or several operator names on one kind of target. Its space does not depend on input sizes: it is built
-from the hardware's sizes; sizes only decide which config is predicted to be best.
+A template serves one or several operator names on one kind of target. Its space does not depend on
+input sizes: it is built from the hardware's sizes; sizes only decide which config is predicted to
+be best.
 """
 
 from __future__ import annotations
@@ -9,14 +11,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
-from ..base.errors import Rejected
-from ..target.cpu import Cpu
+from hidet_core.base.errors import Rejected
+from hidet_core.target.cpu import Cpu
+
 from .config import Config
 from .problem import Problem, Scheduled
 
 
 class Template(ABC):
-    """Subclasses say which operators they schedule and are registered in schedule/<target>/__init__.py."""
+    """Subclasses say which operators they schedule and are registered in
+    schedule/<target>/__init__.py.
+    """
 
     ops: tuple[str, ...] = ()
 

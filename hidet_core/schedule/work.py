@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ..ir.expr import Buffer, Expr, Var, free_vars, is_const, wrap
+from hidet_core.ir.expr import Buffer, Expr, Var, free_vars, is_const, wrap
 
 TYPICAL_DIM = 64  # what a symbolic dim is taken for in estimates
 
@@ -25,7 +25,9 @@ def estimate(dims: tuple[int | Expr, ...]) -> int:
 
 
 def unravel(flat: Expr, shape: tuple[int | Expr, ...]) -> tuple[Expr, ...]:
-    """The index of the flat-th element of a row-major box; the outermost index is taken as it comes (flat is in range)."""
+    """The index of the flat-th element of a row-major box; the outermost index is taken as it comes
+    (flat is in range).
+    """
     index: list[Expr] = []
     rest = flat
     for axis in range(len(shape) - 1, -1, -1):

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from llvmlite import binding
 
-from ..base.errors import Unsupported
+from hidet_core.base.errors import Unsupported
+
 from .cpu import AVX2, AVX512, KB, MB, Cpu
 
 CACHE_FOLDER = Path("/sys/devices/system/cpu/cpu0/cache")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...ir.expr import Broadcast, Const, Expr, Ramp, is_const
+from hidet_core.ir.expr import Broadcast, Const, Expr, Ramp, is_const
 
 
 def one_place(index: Expr) -> Expr | None:

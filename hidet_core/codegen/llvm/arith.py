@@ -9,9 +9,10 @@ every operation.
 
 from __future__ import annotations
 
-from ...base.errors import CompilerBug
-from ...ir.dtypes import DType, boolean, f32, f64, i32
-from ...ir.expr import COMPARISONS
+from hidet_core.base.errors import CompilerBug
+from hidet_core.ir.dtypes import DType, boolean, f32, f64, i32
+from hidet_core.ir.fold import COMPARISONS
+
 from .. import vecmath
 from ..text import Writer, literal, mangled, type_name
 from .convert import HALVES, convert, narrow, widen

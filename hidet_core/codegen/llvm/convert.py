@@ -7,7 +7,8 @@ also from f64 to 16 bits.
 
 from __future__ import annotations
 
-from ...ir.dtypes import DType, f32, f64, i32, i64, u16, u32
+from hidet_core.ir.dtypes import DType, f32, f64, i32, i64, u16, u32
+
 from ..text import Writer, literal, type_name
 
 HALVES = ("f16", "bf16")

@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
-from ...base.errors import CompilerBug
-from ...ir.expr import Buffer, Var, is_const
-from ...ir.stmt import For, If, Let, Program, Seq, Stmt, Store
+from hidet_core.base.errors import CompilerBug
+from hidet_core.ir.expr import Buffer, Var, is_const
+from hidet_core.ir.stmt import For, If, Let, Program, Seq, Stmt, Store
+
 from ..text import Module, Writer
 from .values import FRESH, NONNEG, Value, Values
 

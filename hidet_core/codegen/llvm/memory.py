@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from ...base.errors import CompilerBug
-from ...ir.dtypes import DType, boolean, u8
-from ...ir.expr import Buffer, Const, Expr, Load, Ramp, is_const
-from ...ir.stmt import Program, Store
+from hidet_core.base.errors import CompilerBug
+from hidet_core.ir.dtypes import DType, boolean, u8
+from hidet_core.ir.expr import Buffer, Const, Expr, Load, Ramp, is_const
+from hidet_core.ir.stmt import Program, Store
+
 from ..text import Writer, literal, mangled, memory_type, type_name
 from .access import contiguous, one_place
 from .registers import Registers

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ...ir.dtypes import DType
-from ...ir.expr import Buffer, Expr, Load, is_const
-from ...ir.node import walk
-from ...ir.stmt import Program, Store
+from hidet_core.ir.dtypes import DType
+from hidet_core.ir.expr import Buffer, Expr, Load, is_const
+from hidet_core.ir.node import walk
+from hidet_core.ir.stmt import Program, Store
+
 from ..text import Writer, type_name
 from .access import constant_base, contiguous, one_place
 

@@ -6,8 +6,9 @@ internal functions. round is half to even.  f16 and bf16 are computed in f32.
 
 from __future__ import annotations
 
-from ...base.errors import CompilerBug
-from ...ir.dtypes import DType, boolean, f32
+from hidet_core.base.errors import CompilerBug
+from hidet_core.ir.dtypes import DType, boolean, f32
+
 from .. import vecmath
 from ..text import Writer, literal, mangled, type_name
 from .arith import select

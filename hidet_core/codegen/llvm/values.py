@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ...base.errors import CompilerBug
-from ...ir.dtypes import i32, i64
-from ...ir.expr import (
+from hidet_core.base.errors import CompilerBug
+from hidet_core.ir.dtypes import i32, i64
+from hidet_core.ir.expr import (
     Binary,
     Broadcast,
     Cast,
@@ -26,8 +26,9 @@ from ...ir.expr import (
     Var,
     is_const,
 )
-from ...ir.node import walk
-from ...ir.stmt import Program, Store
+from hidet_core.ir.node import walk
+from hidet_core.ir.stmt import Program, Store
+
 from ..text import Writer, literal, type_name
 from . import arith
 from .access import contiguous, one_place

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...base.errors import CompilerBug
-from ...ir.dtypes import DType, f64
+from hidet_core.base.errors import CompilerBug
+from hidet_core.ir.dtypes import DType, f64
+
 from ..text import Writer, mangled, type_name
 from . import double, power, single
 from .value import Vec

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...ir.dtypes import DType, boolean, f32, f64, i32, i64
+from hidet_core.ir.dtypes import DType, boolean, f32, f64, i32, i64
+
 from ..text import Writer, literal, mangled, type_name
 
 _AS_INT = {"f32": i32, "f64": i64}

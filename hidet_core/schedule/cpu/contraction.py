@@ -2,10 +2,11 @@
 
     out[g, m, n] = sum over k of a(g, m, k) * b(g, k, n)
 
-A task is one panel of NR = vectors * lanes columns and a run of row blocks; a row block is MR rows. The tile of MR x NR
-sums lives in vector registers while k runs; `a` is read by scalar broadcast, `b` by vector (hence panels packed
-[panel][k][NR] where it is constant). Rows that do not fill a block get a tile of their own size when the number of
-rows is known, and a guarded tile when it is symbolic. The space is made of register-tile sizes, not of input sizes.
+A task is one panel of NR = vectors * lanes columns and a run of row blocks; a row block is MR rows.
+The tile of MR x NR sums lives in vector registers while k runs; `a` is read by scalar broadcast,
+`b` by vector (hence panels packed [panel][k][NR] where it is constant). Rows that do not fill a
+block get a tile of their own size when the number of rows is known, and a guarded tile when it is
+symbolic. The space is made of register-tile sizes, not of input sizes.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...base.errors import require
-from ...ir.expr import Expr, is_const, wrap
-from ...lang import (
+from hidet_core.base.errors import require
+from hidet_core.ir.expr import Expr, is_const, wrap
+from hidet_core.lang import (
     Tensor,
     ceildiv,
     lanes,
@@ -28,7 +29,8 @@ from ...lang import (
     spatial,
     when,
 )
-from ...target.cpu import Cpu
+from hidet_core.target.cpu import Cpu
+
 from ..config import Config
 
 Dim = int | Expr
@@ -44,7 +46,9 @@ class TileConfig(Config):
     blocks: int
 
     def check(self, target: Cpu) -> None:
-        """Raises Rejected if the tile does not fit the vector registers (one is kept for the broadcast)."""
+        """Raises Rejected if the tile does not fit the vector registers (one is kept for the
+        broadcast).
+        """
         need = self.mr * self.nv + min(self.nv, self.mr) + 1
         require(
             need <= target.registers + 2,
@@ -54,7 +58,9 @@ class TileConfig(Config):
 
 @dataclass(frozen=True, eq=False)
 class Contraction:
-    """groups x [rows, k] x [k, cols]; k is a nest of loops. The callbacks give loads and write results by index."""
+    """groups x [rows, k] x [k, cols]; k is a nest of loops. The callbacks give loads and write
+    results by index.
+    """
 
     groups: Dim
     rows: Dim
@@ -78,7 +84,9 @@ def write_contraction(spec: Contraction, config: TileConfig, vector_lanes: int) 
 def write_tiles(
     spec: Contraction, config: TileConfig, vector_lanes: int, at: Indices, count: int
 ) -> None:
-    """The row blocks of rows [first, first + count) at (group, panel, first); count is a multiple of config.mr."""
+    """The row blocks of rows [first, first + count) at (group, panel, first); count is a multiple
+    of config.mr.
+    """
     group, panel, first = at
     mr = config.mr
     full, rest = spec.rows // mr * mr, spec.rows % mr
@@ -102,7 +110,9 @@ def _write_tile(
     rows: int,
     guard: Dim | None,
 ) -> None:
-    """One register tile of `rows` rows at (group, panel, first row); guard: rows from there on do not exist."""
+    """One register tile of `rows` rows at (group, panel, first row); guard: rows from there on do
+    not exist.
+    """
     group, panel, first = at
     width = config.nv * vector_lanes
     tile = repeat(rows, config.nv) * spatial(1, vector_lanes)

@@ -1,8 +1,9 @@
-"""Convolution on CPUs: NHWC, direct (no im2col), as a contraction over (r, s, c) with rows = output pixels.
+"""Convolution on CPUs: NHWC, direct (no im2col), as a contraction over (r, s, c) with rows = output
+pixels.
 
-Activations are read by broadcast straight from the image: out-of-image reads land in the zeroed halo of the input's
-storage. Weights are repacked at compile time to panels [group][panel][r, s, c][NR]. Where a pixel's window row is
-contiguous in memory the loops over s and c are one loop.
+Activations are read by broadcast straight from the image: out-of-image reads land in the zeroed
+halo of the input's storage. Weights are repacked at compile time to panels [group][panel][r, s,
+c][NR]. Where a pixel's window row is contiguous in memory the loops over s and c are one loop.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from ...base.errors import require
-from ...compute.dims import product, same_dim
-from ...ir.dtypes import f32
-from ...ir.expr import Buffer, Expr, is_const, load, wrap
-from ...lang import Tensor, build, ceildiv
-from ...lower import strides_of
-from ...target.cpu import Cpu
+from hidet_core.base.errors import require
+from hidet_core.compute.dims import product, same_dim
+from hidet_core.ir.address import strides_of
+from hidet_core.ir.dtypes import f32
+from hidet_core.ir.expr import Buffer, Expr, is_const, load, wrap
+from hidet_core.lang import Tensor, build, ceildiv
+from hidet_core.target.cpu import Cpu
+
 from ..problem import Problem, Scheduled
 from ..template import Template
 from ..work import scalars_of
@@ -28,7 +30,9 @@ from .tiles import SYMBOLIC_ROWS, contraction_cost, tile_space
 
 
 class Conv2d(Template):
-    """conv2d with constant weights, any groups (depthwise has a template of its own), strides, dilations, pads."""
+    """conv2d with constant weights, any groups (depthwise has a template of its own), strides,
+    dilations, pads.
+    """
 
     ops = ("conv2d",)
 
@@ -70,7 +74,7 @@ class Conv2d(Template):
 
 
 class _Pixels:
-    """Index arithmetic of one convolution: row number -> pixel, k indices -> element of the image."""
+    """Index arithmetic of a convolution: row number -> pixel, k indices -> image element."""
 
     def __init__(self, problem: Problem) -> None:
         self.x, self.out = problem.inputs[0], problem.output
@@ -124,7 +128,7 @@ class _Pixels:
             )
         dilation_h, dilation_w = self.attrs["dilations"]
         y = oh * stride_h + ks[0] * dilation_h - top
-        if self.merged:  # (s, c) run through s*C + c; the window row is contiguous, so the carry is in the address
+        if self.merged:  # ks[1] is s*C + c: the window row is contiguous, the address carries
             return load(self.x, n, y, ow * stride_w - left, ks[1])
         z = ow * stride_w + ks[1] * dilation_w - left
         return load(self.x, n, y, z, group * self.depth + ks[2])
@@ -146,7 +150,9 @@ def _sizes(problem: Problem) -> tuple[int, int, int]:
 
 
 def _packer(groups: int, width: int) -> Any:
-    """Weights [R, S, C/g, O] -> [g][panel][r, s, c][width], columns beyond the last filled with zeros."""
+    """Weights [R, S, C/g, O] -> [g][panel][r, s, c][width], columns beyond the last filled with
+    zeros.
+    """
 
     def pack(weights: np.ndarray) -> np.ndarray:
         depth = int(np.prod(weights.shape[:3]))

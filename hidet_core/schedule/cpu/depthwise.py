@@ -1,7 +1,9 @@
-"""Depthwise convolution on CPUs: NHWC, lanes along the channels, a register tile of output pixels x channel vectors.
+"""Depthwise convolution on CPUs: NHWC, lanes along the channels, a register tile of output pixels x
+channel vectors.
 
-groups == channels == output channels. The weights [R, S, 1, C] are read as they are; out-of-image reads land in the zeroed
-halo of the input's storage. Each weight vector is loaded once per tile of pixels.
+groups == channels == output channels. The weights [R, S, 1, C] are read as they are; out-of-image
+reads land in the zeroed halo of the input's storage. Each weight vector is loaded once per tile of
+pixels.
 """
 
 from __future__ import annotations
@@ -10,10 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ...base.errors import require
-from ...ir.dtypes import f32
-from ...ir.expr import Expr, wrap
-from ...lang import (
+from hidet_core.base.errors import require
+from hidet_core.ir.dtypes import f32
+from hidet_core.ir.expr import Expr, wrap
+from hidet_core.lang import (
     Tensor,
     build,
     ceildiv,
@@ -26,7 +28,8 @@ from ...lang import (
     spatial,
     when,
 )
-from ...target.cpu import Cpu
+from hidet_core.target.cpu import Cpu
+
 from ..config import Config
 from ..problem import Problem, Scheduled
 from ..template import Template

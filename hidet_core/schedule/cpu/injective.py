@@ -1,7 +1,9 @@
-"""Rule-based schedule of injective operators: elementwise chains, layout changes, gathers, anything without a Reduce.
+"""Rule-based schedule of injective operators: elementwise chains, layout changes, gathers, anything
+without a Reduce.
 
-One axis of the output goes to the lanes; the rest are tasks. The axis is the one along which the most accesses are
-contiguous; where the whole output and all inputs run through memory alike, the output is one long row.
+One axis of the output goes to the lanes; the rest are tasks. The axis is the one along which the
+most accesses are contiguous; where the whole output and all inputs run through memory alike, the
+output is one long row.
 """
 
 from __future__ import annotations
@@ -9,15 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ...compute.dims import product
-from ...ir import poly as P
-from ...ir.expr import Buffer, Expr, Load, Var, wrap
-from ...ir.node import walk
-from ...ir.simplify import Simplifier
-from ...ir.substitute import substitute
-from ...lang import Tensor, build, ceildiv, lanes, minimum, parallel, range_, spatial, when
-from ...lower import flat
-from ...target.cpu import Cpu
+from hidet_core.compute.dims import product
+from hidet_core.ir import poly as P
+from hidet_core.ir.address import flat
+from hidet_core.ir.expr import Buffer, Expr, Load, Var, wrap
+from hidet_core.ir.node import walk
+from hidet_core.ir.simplify import Simplifier
+from hidet_core.ir.substitute import substitute
+from hidet_core.lang import Tensor, build, ceildiv, lanes, minimum, parallel, range_, spatial, when
+from hidet_core.target.cpu import Cpu
+
 from ..config import Config
 from ..problem import Problem, Scheduled
 from ..template import Template
@@ -74,7 +77,9 @@ class Injective(Template):
 
 
 def _write_span(store: object, first: Expr, extent: int | Expr, width: int) -> None:
-    """Elements [first, first + width * BLOCKS_PER_TASK) of a row of `extent`, what is left of it under a mask."""
+    """Elements [first, first + width * BLOCKS_PER_TASK) of a row of `extent`, what is left of it
+    under a mask.
+    """
     count = minimum(wrap(extent) - first, width * BLOCKS_PER_TASK)
     for block in range_(count // width, "b"):
         for (lane,) in lanes(spatial(width)):
@@ -92,7 +97,9 @@ def _lanes(problem: Problem, target: Cpu) -> int:
 
 
 def _cost(problem: Problem, axis: int, width: int) -> float:
-    """Predicted ns: vectors times the price of each access (contiguous 1, one element 0.5, else a gather)."""
+    """Predicted ns: vectors times the price of each access (contiguous 1, one element 0.5, else a
+    gather).
+    """
     out = problem.output
     if not out.shape:
         return 1.0

@@ -1,5 +1,5 @@
-"""Local response normalisation over channels: squares go to the task's own memory with zeros around, so that the window is
-a sum of shifted vectors.
+"""Local response normalisation over channels: squares go to the task's own memory with zeros
+around, so that the window is a sum of shifted vectors.
 
     out = x / (bias + alpha / size * sum of squares of the window) ** beta
 """
@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...base.errors import require
-from ...compute.dims import product
-from ...ir.dtypes import f32
-from ...ir.expr import Expr, wrap
-from ...ir.node import rewrite
-from ...lang import Tensor, build, lanes, local, parallel, range_, spatial, when
-from ...target.cpu import Cpu
+from hidet_core.base.errors import require
+from hidet_core.compute.dims import product
+from hidet_core.ir.dtypes import f32
+from hidet_core.ir.expr import Expr
+from hidet_core.ir.node import rewrite
+from hidet_core.lang import Tensor, build, local, parallel
+from hidet_core.target.cpu import Cpu
+
 from ..config import Config
 from ..problem import Problem, Scheduled
 from ..template import Template
 from ..work import scalars_of, unravel
 from .reduction import find_reduce, instantiate
+from .span import span
 
 MAX_CHANNELS = 16 * 1024
 
@@ -50,29 +52,16 @@ class Lrn(Template):
             squares = local("f32", [padded], "squares")
             for (task,) in parallel(product(out.shape[:-1])):
                 pixel = unravel(task, out.shape[:-1])
-                for block in range_(padded // width, "b"):
-                    for (lane,) in lanes(spatial(width)):
-                        squares[block * width + lane] = 0.0
-                for k in _channels(channels, width):
+                for k in span(padded, width):
+                    squares[k] = 0.0
+                for k in span(channels, width):
                     squares[k + before] = Tensor(x)[(*pixel, k)] * Tensor(x)[(*pixel, k)]
-                for k in _channels(channels, width):
+                for k in span(channels, width):
                     total: Expr = squares[k]
                     for offset in range(1, size):
                         total = total + squares[k + offset]
                     Tensor(out)[(*pixel, k)] = _normalised(problem, (*pixel, k), total)
         return Scheduled(slot.program, {}, "lrn", channels * (size * 0.1 + 1.5) + 20)
-
-
-def _channels(channels: int, width: int) -> Iterator[Expr]:
-    """Each channel once, in lanes."""
-    for block in range_(channels // width, "b"):
-        for (lane,) in lanes(spatial(width)):
-            yield block * width + lane
-    if channels % width:
-        for (lane,) in lanes(spatial(width)):
-            k = wrap(channels // width * width) + lane
-            with when(k < channels):
-                yield k
 
 
 def _normalised(problem: Problem, index: tuple[Expr, ...], total: Expr) -> Expr:

@@ -1,7 +1,8 @@
 """Matrix multiplication on CPUs as a register-tiled contraction.
 
-b constant without batch dims: repacked to panels [panel][k][NR], and all rows of a (batch and M) are one range of rows.
-Otherwise b is read in place, its last columns under a mask, and the batch is the outermost grid dim.
+b constant without batch dims: repacked to panels [panel][k][NR], and all rows of a (batch and M)
+are one range of rows. Otherwise b is read in place, its last columns under a mask, and the batch is
+the outermost grid dim.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from ...base.errors import require
-from ...compute.dims import product
-from ...ir.dtypes import f32
-from ...ir.expr import Buffer, Expr, Load, is_const, load, wrap
-from ...lang import Tensor, build, ceildiv
-from ...target.cpu import Cpu
+from hidet_core.base.errors import require
+from hidet_core.compute.dims import product
+from hidet_core.ir.dtypes import f32
+from hidet_core.ir.expr import Buffer, Expr, Load, is_const, load, wrap
+from hidet_core.lang import Tensor, build, ceildiv
+from hidet_core.target.cpu import Cpu
+
 from ..problem import Pack, Problem, Scheduled
 from ..template import Template
 from ..work import TYPICAL_DIM, estimate, scalars_of, unravel

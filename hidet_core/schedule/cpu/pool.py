@@ -1,7 +1,8 @@
 """Pooling on CPUs: NHWC, lanes along the channels, windows clipped to the image instead of padded.
 
-The window's loops run over [first, last) of its positions inside the image, so that no padding is read; what the
-definition does with the total (an average's divisor) is taken from the definition itself.
+The window's loops run over [first, last) of its positions inside the image, so that no padding is
+read; what the definition does with the total (an average's divisor) is taken from the definition
+itself.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ...ir.expr import Expr, Load, Reduce, Select, wrap
-from ...ir.node import rewrite, walk
-from ...lang import (
+from hidet_core.ir.expr import Expr, Load, Reduce, Select, wrap
+from hidet_core.ir.node import rewrite, walk
+from hidet_core.lang import (
     Tensor,
     build,
     ceildiv,
@@ -26,7 +27,8 @@ from ...lang import (
     spatial,
     when,
 )
-from ...target.cpu import Cpu
+from hidet_core.target.cpu import Cpu
+
 from ..config import Config
 from ..problem import Problem, Scheduled
 from ..template import Template
@@ -109,7 +111,9 @@ def _channels(nv: int, lanes_wide: int) -> Iterator[tuple[Expr]]:
 
 
 def _term(node: Reduce, element: Expr) -> Expr:
-    """What is reduced, for an element inside the image (the definition's select for padding is decided)."""
+    """What is reduced, for an element inside the image (the definition's select for padding is
+    decided).
+    """
     found = [load for load in walk(node.value) if isinstance(load, Load)]
     value = node.value
     if isinstance(value, Select):
@@ -118,7 +122,9 @@ def _term(node: Reduce, element: Expr) -> Expr:
 
 
 def _clip(problem: Problem, axis: int, position: Expr) -> tuple[Expr, Expr, Expr]:
-    """(image position of the window's first element, first and last + 1 window position inside the image)."""
+    """(image position of the window's first element, first and last + 1 window position inside the
+    image).
+    """
     kernel, dilation = problem.attrs["kernel"][axis], problem.attrs["dilations"][axis]
     size = wrap(problem.inputs[0].shape[1 + axis])
     start = position * problem.attrs["strides"][axis] - problem.attrs["pads"][axis]

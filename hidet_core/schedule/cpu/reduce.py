@@ -1,7 +1,8 @@
 """Generic reductions, scheduled from their definition.
 
-Two ways: the reduced axis runs along memory (lanes accumulate parts of one result, then meet), or a kept axis does
-(each lane has a result of its own). Otherwise plain loops. Also what any operator with a definition falls back to.
+Two ways: the reduced axis runs along memory (lanes accumulate parts of one result, then meet), or a
+kept axis does (each lane has a result of its own). Otherwise plain loops. Also what any operator
+with a definition falls back to.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ...compute.definition import Definition
-from ...compute.dims import product
-from ...ir.expr import Buffer, Expr, Load, Reduce, Var
-from ...ir.node import walk
-from ...ir.substitute import substitute
-from ...lang import Tensor, build, ceildiv, lanes, parallel, range_, register, spatial, when
-from ...target.cpu import Cpu
+from hidet_core.compute.definition import Definition
+from hidet_core.compute.dims import product
+from hidet_core.ir.expr import Buffer, Expr, Load, Reduce, Var
+from hidet_core.ir.node import walk
+from hidet_core.ir.substitute import substitute
+from hidet_core.lang import Tensor, build, ceildiv, lanes, parallel, range_, register, spatial, when
+from hidet_core.target.cpu import Cpu
+
 from ..config import Config
 from ..problem import Problem, Scheduled
 from ..template import Template
@@ -60,7 +62,9 @@ class ReduceTemplate(Template):
             else:
                 _reduced(problem, width if config.lanes == "reduced" else 1)
         work = sum(
-            estimate(node.extents) for d in problem.definitions if (node := find_reduce(d.value))
+            estimate(node.extents)
+            for d in problem.definitions
+            if (node := find_reduce(d.value)) is not None
         )
         return Scheduled(
             slot.program, {}, str(config), work * (0.3 if config.lanes == "reduced" else 2.0) + 20
@@ -117,7 +121,9 @@ def _reduced(problem: Problem, width: int) -> None:
 
 
 class _Kept:
-    """Each lane reduces a result of its own: `width` results along the last axis of the output are one task."""
+    """Each lane reduces a result of its own: `width` results along the last axis of the output are
+    one task.
+    """
 
     def __init__(self, problem: Problem, width: int) -> None:
         self.problem, self.width = problem, width

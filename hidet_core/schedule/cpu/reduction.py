@@ -1,7 +1,8 @@
-"""Reductions inside a task: accumulate a box of values, in lanes where one axis of the box runs along memory.
+"""Reductions inside a task: accumulate a box of values, in lanes where one axis of the box runs
+along memory.
 
-Shared by the templates of reductions, row normalisations and pooling. All of it is written from a definition's Reduce
-node, so every operator whose maths has that form is covered.
+Shared by the templates of reductions, row normalisations and pooling. All of it is written from a
+definition's Reduce node, so every operator whose maths has that form is covered.
 """
 
 from __future__ import annotations
@@ -9,11 +10,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from ...ir.dtypes import DType
-from ...ir.expr import Binary, Buffer, Const, Expr, Load, Reduce, Var, binary, select, unary, wrap
-from ...ir.node import rewrite, walk
-from ...ir.substitute import substitute
-from ...lang import lanes, let, range_, register, spatial
+from hidet_core.ir.dtypes import DType
+from hidet_core.ir.expr import (
+    Binary,
+    Buffer,
+    Const,
+    Expr,
+    Load,
+    Reduce,
+    Var,
+    binary,
+    select,
+    unary,
+    wrap,
+)
+from hidet_core.ir.node import rewrite, walk
+from hidet_core.ir.substitute import substitute
+from hidet_core.lang import lanes, let, range_, register, spatial
 
 _COMBINE = {"sum": "add", "prod": "mul", "max": "max", "min": "min", "any": "or", "all": "and"}
 
@@ -41,7 +54,9 @@ def find_reduce(value: Expr) -> Reduce | None:
 
 
 def instantiate(value: Expr, axes: Mapping[Var, Expr], known: Mapping[Buffer, Expr]) -> Expr:
-    """value with its axes replaced, and loads of intermediate buffers by what is known of them at this point."""
+    """value with its axes replaced, and loads of intermediate buffers by what is known of them at
+    this point.
+    """
     body = rewrite(value, lambda node: known.get(node.buffer) if isinstance(node, Load) else None)
     return substitute(body, axes, fresh=True)
 
@@ -52,7 +67,7 @@ def with_total(value: Expr, node: Reduce, total: Expr) -> Expr:
 
 
 def lane_axis(node: Reduce) -> int | None:
-    """The axis of a Reduce along which some load is contiguous (its last index is that axis alone)."""
+    """The axis of a Reduce along which some load is contiguous (its last index is the axis)."""
     for load in walk(node.value):
         if isinstance(load, Load) and load.indices and load.indices[-1] in node.axes:
             return node.axes.index(load.indices[-1])  # type: ignore[arg-type]
@@ -115,7 +130,9 @@ def _across(op: str, values: Sequence[Expr]) -> Expr:
 
 
 def reduce_serial(node: Reduce, acc: Callable[[], tuple[Expr, Callable[[Expr], None]]]) -> None:
-    """The reduction as plain loops around one accumulator (which may itself be a lane of a register)."""
+    """The reduction as plain loops around one accumulator (which may itself be a lane of a
+    register).
+    """
 
     def nest(outer: dict[Var, Expr]) -> None:
         if len(outer) < len(node.axes):

@@ -1,23 +1,26 @@
-"""Operators over rows: softmax, layer_norm, rms_norm and everything defined by statistics of the last axis.
+"""Operators over rows: softmax, layer_norm, rms_norm and everything defined by statistics of the
+last axis.
 
-One task is one row. Each statistic is a reduction in lanes over the row; the output is a last pass in lanes. A row that
-a prologue computes is computed once, into the task's own memory.
+One task is one row. Each statistic is a reduction in lanes over the row; the output is a last pass
+in lanes. A row that a prologue computes is computed once, into the task's own memory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...compute.dims import product
-from ...ir.expr import Buffer, Expr, Load, wrap
-from ...ir.node import rewrite
-from ...lang import Tensor, build, lanes, local, parallel, range_, register, spatial, when
-from ...target.cpu import Cpu
+from hidet_core.compute.dims import product
+from hidet_core.ir.expr import Buffer, Expr, Load
+from hidet_core.ir.node import rewrite
+from hidet_core.lang import Tensor, build, local, parallel, register
+from hidet_core.target.cpu import Cpu
+
 from ..config import Config
 from ..problem import Problem, Scheduled
 from ..template import Template
 from ..work import estimate, scalars_of, unravel
 from .reduction import find_reduce, instantiate, reduce_in_lanes, with_total
+from .span import span
 
 MAX_STAGED = 16 * 1024  # elements of a row that is kept in the task's own memory
 
@@ -53,11 +56,8 @@ def _stage(problem: Problem, row: tuple[Expr, ...], width: int) -> tuple[Buffer,
     if not problem.computed[0] or not isinstance(length, int) or length > MAX_STAGED:
         return None
     copy = local(x.dtype, [-(-length // width) * width], "row")
-    for block in range_(-(-length // width), "b"):
-        for (lane,) in lanes(spatial(width)):
-            k = block * width + lane
-            with when(k < length):
-                copy[k] = Tensor(x)[(*row, k)]
+    for k in span(length, width):
+        copy[k] = Tensor(x)[(*row, k)]
     return x, copy.buffer
 
 
@@ -102,16 +102,6 @@ def _output(
 ) -> None:
     last, length = problem.definitions[-1], problem.output.shape[-1]
 
-    def store(k: Expr) -> None:
+    for k in span(length, width):
         value = instantiate(last.value, dict(zip(last.axes, (*row, k), strict=True)), known)
         Tensor(problem.output)[(*row, k)] = _staged(value, source)
-
-    for block in range_(length // width, "b"):
-        for (lane,) in lanes(spatial(width)):
-            store(block * width + lane)
-    if isinstance(length, int) and length % width == 0:
-        return
-    for (lane,) in lanes(spatial(width)):
-        k = length // width * width + lane
-        with when(k < wrap(length)):
-            store(k)

@@ -1,14 +1,16 @@
 """The space of register tiles of a contraction, and the cost model that orders it.
 
-Costs count cycles of one core: multiply-adds on `fma_per_cycle` units, loads (broadcasts of `a`, vectors of `b`) on two
-ports, `b` streamed from the cache level its panel fits in. Sizes enter only here, never into the tiles themselves.
+Costs count cycles of one core: multiply-adds on `fma_per_cycle` units, loads (broadcasts of `a`,
+vectors of `b`) on two ports, `b` streamed from the cache level its panel fits in. Sizes enter only
+here, never into the tiles themselves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...target.cpu import Cpu
+from hidet_core.target.cpu import Cpu
+
 from .contraction import TileConfig
 
 CYCLES_PER_NS = 3.8
@@ -24,7 +26,9 @@ _TILES = (
 
 
 def tile_space(target: Cpu) -> Iterator[TileConfig]:
-    """Register tiles for any size of problem; those that do not fit the registers are rejected by their check."""
+    """Register tiles for any size of problem; those that do not fit the registers are rejected by
+    their check.
+    """
     for mr, nv in _TILES:
         for blocks in (1, 4, 16):
             yield TileConfig(mr, nv, blocks)

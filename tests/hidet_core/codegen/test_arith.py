@@ -6,8 +6,6 @@ import pytest
 from hidet_core.base.errors import CompilerBug
 from hidet_core.ir import dtypes as dt
 from hidet_core.ir.expr import (
-    ARITHMETIC,
-    COMPARISONS,
     UNARY,
     Broadcast,
     Buffer,
@@ -20,6 +18,7 @@ from hidet_core.ir.expr import (
     select,
     unary,
 )  # fmt: skip
+from hidet_core.ir.fold import ARITHMETIC, COMPARISONS
 from hidet_core.ir.stmt import For, Let, Store
 from hidet_core.target import AVX2, host
 from tests.hidet_core.codegen.programs import compiled, k, load, program, ramp, splat

@@ -1,0 +1,34 @@
+"""The compiler of HidetEP: what the execution provider (and nobody else above it) may use."""
+
+from .base.errors import BadOption, CompilerBug, HidetError, ProgramError, Rejected, Unsupported
+from .build import KernelCache
+from .importer import OnnxGraph, OnnxNode, OnnxValue, explain_node, from_model
+from .pipeline import (
+    CompiledPartition,
+    CompileOptions,
+    KernelReport,
+    PartitionReport,
+    compile_graph,
+    compile_partition,
+)
+
+__all__ = [
+    "BadOption",
+    "CompileOptions",
+    "CompiledPartition",
+    "CompilerBug",
+    "HidetError",
+    "KernelCache",
+    "KernelReport",
+    "OnnxGraph",
+    "OnnxNode",
+    "OnnxValue",
+    "PartitionReport",
+    "ProgramError",
+    "Rejected",
+    "Unsupported",
+    "compile_graph",
+    "compile_partition",
+    "explain_node",
+    "from_model",
+]

@@ -1,0 +1,138 @@
+"""What is known of the ranges of variables, and bounds of polynomials over them.
+
+Bounds are numbers or symbolic: a loop variable with extent n (a symbol) is known to be <= n - 1.
+Variables that are not bound are symbols, at least 1.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+
+from . import poly as P
+from .dtypes import boolean, i64
+from .expr import Binary, Cast, Const, Expr, Load, Select, Unary, Var
+from .poly import Poly
+
+INF = math.inf
+
+
+class Ranges(ABC):
+    """An environment: var in [0, extent) for bound variables; let-bound values stay atoms."""
+
+    @abstractmethod
+    def poly(self, expr: Expr) -> Poly:
+        """The canonical polynomial of an i64 expression."""
+
+    def __init__(self) -> None:
+        self.extents: dict[Var, Poly] = {}
+        self.depth: dict[Var, int] = {}
+        self.bounds: dict[Var, tuple[float, float]] = {}
+
+    # environment
+
+    def bind(self, var: Var, extent: int | Expr, inner: bool = True) -> None:
+        """var runs over [0, extent). inner: a loop at run time, deeper than those bound so far."""
+        known = self.poly(extent if isinstance(extent, Expr) else Const(extent, i64))
+        self.extents[var] = known
+        self.bounds[var] = (0, max(self.interval(known)[1] - 1, 0))
+        self.depth[var] = len(self.depth) + 1 if inner else 0
+
+    def bind_value(self, var: Var, value: Expr) -> None:
+        """var holds a value computed here: bounded as that value is."""
+        if value.dtype == i64:
+            self.bounds[var] = self.interval(self.poly(value))
+        self.depth[var] = len(self.depth) + 1
+
+    def order(self, expr: Expr) -> int:
+        """How deep the deepest variable of an atom is bound."""
+        match expr:
+            case Var():
+                return self.depth.get(expr, 0)
+            case Binary(_, a, b, _):
+                return max(self.order(a), self.order(b))
+            case Load(_, indices, _, _):
+                return max((self.order(i) for i in indices), default=0)
+            case Select(c, a, b, _):
+                return max(self.order(c), self.order(a), self.order(b))
+            case Unary(_, a, _) | Cast(a, _):
+                return self.order(a)
+        return 0
+
+    # bounds
+
+    def interval(self, form: Poly) -> tuple[float, float]:
+        """Numeric bounds (inclusive) of a polynomial; infinite where unknown."""
+        low: float = form.const
+        high: float = form.const
+        for mono, coeff in form.terms.items():
+            if not mono:
+                continue
+            lo, hi = 1.0, 1.0
+            for name in mono:
+                a, b = self.atom_interval(form.atoms[name])
+                products = [_times(lo, a), _times(lo, b), _times(hi, a), _times(hi, b)]
+                lo, hi = min(products), max(products)
+            ends = (_times(coeff, lo), _times(coeff, hi))
+            low, high = low + min(ends), high + max(ends)
+        return low, high
+
+    def atom_interval(self, expr: Expr) -> tuple[float, float]:
+        match expr:
+            case Var():
+                return self.bounds.get(expr, (1, INF))  # an unbound variable is a symbolic dim
+            case Binary("floordiv", a, Const(d, _), _) if d > 0:
+                lo, hi = self.interval(self.poly(a))
+                return math.floor(lo / d) if lo > -INF else lo, math.floor(
+                    hi / d
+                ) if hi < INF else hi
+            case Binary("floordiv", a, d, _):
+                lo, hi = self.interval(self.poly(a))
+                return (0, hi) if lo >= 0 and self.interval(self.poly(d))[0] >= 1 else (-INF, INF)
+            case Binary("mod", _, d, _):
+                lo, hi = self.interval(self.poly(d))
+                return (0, hi - 1) if lo >= 1 else (-INF, INF)
+            case Binary("min" | "max" as op, a, b, _):
+                (la, ha), (lb, hb) = self.interval(self.poly(a)), self.interval(self.poly(b))
+                pick = min if op == "min" else max
+                return pick(la, lb), pick(ha, hb)
+            case Select(_, a, b, _):
+                (la, ha), (lb, hb) = self.interval(self.poly(a)), self.interval(self.poly(b))
+                return min(la, lb), max(ha, hb)
+            case Cast(a, _) if a.dtype == boolean:
+                return 0, 1
+        return -INF, INF
+
+    def upper(self, form: Poly) -> Poly | None:
+        """A symbolic upper bound: every bound variable at its extent - 1 (coefficients >= 0)."""
+        total = P.constant(form.const)
+        for mono, coeff in form.terms.items():
+            if not mono:
+                continue
+            if coeff < 0:
+                return None
+            product = P.constant(coeff)
+            for name in mono:
+                expr = form.atoms[name]
+                if isinstance(expr, Var) and expr in self.extents:
+                    factor = P.add(self.extents[expr], P.constant(-1))
+                elif isinstance(expr, Binary) and expr.op == "mod":
+                    factor = P.add(self.poly(expr.b), P.constant(-1))
+                elif isinstance(expr, Var) and expr not in self.bounds:
+                    factor = P.atom(expr)
+                else:
+                    return None
+                product = P.mul(product, factor)
+            total = P.add(total, product)
+        return total
+
+    def below(self, form: Poly, limit: Poly) -> bool:
+        """Whether form < limit for sure."""
+        if self.interval(P.add(limit, form, -1))[0] >= 1:
+            return True
+        top = self.upper(form)
+        return top is not None and self.interval(P.add(limit, top, -1))[0] >= 1
+
+
+def _times(a: float, b: float) -> float:
+    return 0 if a == 0 or b == 0 else a * b
