@@ -3,14 +3,8 @@
 from .base.errors import BadOption, CompilerBug, HidetError, ProgramError, Rejected, Unsupported
 from .build import KernelCache
 from .importer import OnnxGraph, OnnxNode, OnnxValue, explain_node, from_model
-from .pipeline import (
-    CompiledPartition,
-    CompileOptions,
-    KernelReport,
-    PartitionReport,
-    compile_graph,
-    compile_partition,
-)
+from .pipeline import CompiledPartition, compile_graph, compile_partition
+from .stages import CompileOptions, KernelReport, PartitionReport
 
 __all__ = [
     "BadOption",

@@ -32,6 +32,8 @@ MAY_IMPORT: dict[str, str] = {
     "build": "base ir target",
     "plan": "base ir",
     "tune": "base ir target",
+    # the joints between the packages above, for pipeline.py
+    "stages": "base ir compute ops graph schedule fusion plan target",
 }
 TOP_MODULES = {"__init__", "__main__", "pipeline"}  # they know all stages
 

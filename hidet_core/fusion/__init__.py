@@ -4,5 +4,6 @@ scheduled.
 
 from .epilogue import Step, fuse_epilogue
 from .prologue import fuse_prologue, inline
+from .signature import trim_signature
 
-__all__ = ["Step", "fuse_epilogue", "fuse_prologue", "inline"]
+__all__ = ["Step", "fuse_epilogue", "fuse_prologue", "inline", "trim_signature"]

@@ -1,0 +1,28 @@
+"""The parameters of a program after fusion: those that its body really uses."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from hidet_core.ir.expr import Buffer, Expr, Load, Var, free_vars
+from hidet_core.ir.node import rebuild, walk
+from hidet_core.ir.stmt import Program, Store
+
+
+def trim_signature(program: Program, symbols: Collection[Var], name: str) -> Program:
+    """The program under another name, with the global buffers and symbols that it uses, in order of
+    appearance.
+    """
+    params: dict[Buffer, None] = {}
+    used: dict[Var, None] = {}
+    for node in walk((program.tasks, program.body)):
+        if isinstance(node, (Load, Store)) and node.buffer.scope == "global":
+            params[node.buffer] = None
+        if isinstance(node, Var):
+            used[node] = None
+    for buffer in params:
+        for dim in (*buffer.shape, *(buffer.strides or ())):
+            if isinstance(dim, Expr):
+                used |= dict.fromkeys(free_vars(dim))
+    scalars = tuple(var for var in used if var in symbols)
+    return rebuild(program, {"name": name, "params": tuple(params), "scalars": scalars})

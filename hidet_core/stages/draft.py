@@ -1,0 +1,145 @@
+"""A fusion group in terms of the IR: the problem to schedule, and what to fuse into its program.
+
+takes: a group, the storage of its values      gives: a Draft; nothing after it knows of graphs
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from hidet_core.compute.definition import Definition, loads
+from hidet_core.fusion import Step, inline
+from hidet_core.graph.graph import Graph, Operator, Value
+from hidet_core.graph.groups import FusionGroup
+from hidet_core.graph.storage import Storage
+from hidet_core.ir.expr import Buffer, Const, Expr, Var
+from hidet_core.schedule.problem import Problem
+
+MAX_NAME = 60
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """problem: the anchor alone. prologue: fused inputs and literals by buffer; steps: the epilogue
+    chain. stored: buffers of the group that are tensors in memory; values: whose memory that is.
+    """
+
+    group: FusionGroup
+    name: str
+    problem: Problem
+    prologue: Mapping[Buffer, Definition]
+    steps: tuple[Step, ...]
+    stored: frozenset[Buffer]
+    values: Mapping[Buffer, Value]
+
+
+def draft_group(
+    group: FusionGroup,
+    graph: Graph,
+    storage: Mapping[Value, Storage],
+    readers: Mapping[Value, Sequence[Operator]],
+) -> Draft:
+    """readers: the operators that read a value (`consumers(graph)`)."""
+    buffers = _Buffers(graph, storage)
+    defined = {operator: buffers.define(operator) for operator in group.operators}
+    prologue = {buffers.of(o.output): defined[o][-1] for o in group.prologue}
+    prologue |= buffers.literals()
+    inside = [value for operator in group.operators for value in operator.outputs]
+    return Draft(
+        group,
+        "_".join(dict.fromkeys(operator.op.name for operator in group.operators))[:MAX_NAME],
+        _problem(group.anchor, defined[group.anchor], buffers, prologue),
+        prologue,
+        tuple(
+            Step(defined[operator][-1], buffers.of(operator.inputs[k]), _place(operator, k))
+            for operator, k in group.epilogue
+        ),
+        frozenset(buffers.of(v) for v in inside if _is_stored(v, group, graph, readers)),
+        {buffer: value for value, buffer in buffers.known.items()},
+    )
+
+
+class _Buffers:
+    """The buffers of the values that a group touches, with the strides of their storage."""
+
+    def __init__(self, graph: Graph, storage: Mapping[Value, Storage]) -> None:
+        self.graph, self.storage = graph, storage
+        self.known: dict[Value, Buffer] = {}
+
+    def of(self, value: Value, name: str = "x") -> Buffer:
+        if value not in self.known:
+            strides = None if value in self.graph.constants else self.storage[value].strides
+            self.known[value] = Buffer(name, value.type.dtype, value.type.shape, strides)
+        return self.known[value]
+
+    def define(self, operator: Operator) -> tuple[Definition, ...]:
+        """An operator's definitions on these buffers."""
+        arguments = tuple(self.of(value) for value in operator.inputs)
+        types = tuple(value.type for value in operator.outputs)
+        *inner, last = operator.op.define(arguments, types, operator.attrs)
+        out = self.of(operator.output, operator.op.name)
+        return (*inner, Definition(out, last.axes, last.value))
+
+    def literals(self) -> dict[Buffer, Definition]:
+        """Constants of one element become literals in the code."""
+        found: dict[Buffer, Definition] = {}
+        for value, buffer in self.known.items():
+            array = self.graph.constants.get(value)
+            if array is not None and array.size == 1:
+                axes = tuple(Var(f"i{k}") for k in range(array.ndim))
+                item = array.reshape(-1)[0].item()
+                found[buffer] = Definition(buffer, axes, Const(item, value.type.dtype))
+        return found
+
+
+def _problem(
+    anchor: Operator,
+    definitions: tuple[Definition, ...],
+    buffers: _Buffers,
+    prologue: Mapping[Buffer, Definition],
+) -> Problem:
+    problem = Problem(
+        op=anchor.op.name,
+        attrs=anchor.attrs,
+        inputs=tuple(buffers.of(value) for value in anchor.inputs),
+        output=buffers.of(anchor.output),
+        definitions=definitions,
+        constant=tuple(value in buffers.graph.constants for value in anchor.inputs),
+        computed=tuple(buffers.of(value) in prologue for value in anchor.inputs),
+    )
+    if anchor.op.kind != "injective":
+        return problem
+    # the rule-based schedule is chosen by the accesses of the whole chain
+    (last,) = definitions
+    whole = Definition(last.out, last.axes, inline(last.value, prologue))
+    inputs = tuple(dict.fromkeys(load.buffer for load in loads(whole)))
+    flags = (False,) * len(inputs)
+    return replace(
+        problem,
+        op="injective",
+        inputs=inputs,
+        definitions=(whole,),
+        constant=flags,
+        computed=flags,
+    )
+
+
+def _place(operator: Operator, k: int) -> Callable[[Sequence[Expr]], Sequence[Expr]]:
+    """Where an element of input k goes in the operator's output."""
+    scatter = operator.op.scatter
+    if scatter is None:
+        return lambda index: index
+    types = tuple(value.type for value in operator.inputs)
+    return lambda index: scatter(k, index, types, operator.output.type, operator.attrs)
+
+
+def _is_stored(
+    value: Value,
+    group: FusionGroup,
+    graph: Graph,
+    readers: Mapping[Value, Sequence[Operator]],
+) -> bool:
+    members = set(group.operators)
+    users = readers.get(value, ())
+    return value in graph.outputs or any(user not in members for user in users)

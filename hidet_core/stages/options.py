@@ -1,0 +1,28 @@
+"""How to compile: the options of one session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hidet_core.base.errors import BadOption
+
+TARGETS = ("auto", "cpu")
+
+
+@dataclass(frozen=True)
+class CompileOptions:
+    """target: one of TARGETS. cache: keep kernels on disk, in cache_dir (default: the user's).
+
+    dump_dir, debug: as HIDET_DUMP and HIDET_DEBUG, which hold where these are not given.
+    Raises BadOption for another target.
+    """
+
+    target: str = "auto"
+    cache: bool = True
+    cache_dir: str | None = None
+    dump_dir: str | None = None
+    debug: int = 0
+
+    def __post_init__(self) -> None:
+        if self.target not in TARGETS:
+            raise BadOption("target", self.target, TARGETS)
