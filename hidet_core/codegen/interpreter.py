@@ -28,7 +28,7 @@ from hidet_core.ir.expr import (
     Unary,
     Var,
 )
-from hidet_core.ir.stmt import For, If, Let, Program, Seq, Stmt, Store
+from hidet_core.ir.stmt import For, If, Let, Prefetch, Program, Seq, Stmt, Store
 
 from .checked_memory import NOBODY, CheckedMemory, Site
 from .numpy_ops import binary_function, convert, rounded, unary_function
@@ -111,6 +111,8 @@ class _Interpreter:
                 return lambda env: [action(env) for action in actions] and None
             case Store():
                 return self._store(node)
+            case Prefetch():
+                return lambda env: None
             case For(var, extent, body, _):
                 return self._for(var, self.expr(extent), self.stmt(body))
             case If(cond, then, orelse):

@@ -1,8 +1,11 @@
-"""Storage: where each materialised value lies. Pads and concats become addresses, not kernels.
+"""Storage: where each value lies. Pads and concats become addresses, not kernels.
 
+takes: a graph after all passes      gives: a graph whose concats and padded convolutions need no
+code, and a view of memory for every value of it
 A root is one allocation: contiguous with its own (maybe padded) shape. A value is a view of a root:
 an element offset and strides. A value that a padded convolution reads is the interior of a root
-with a border of zeros (halo); the inputs of a concat are parts of its output's root.
+with a border of zeros (halo); the inputs of a concat are parts of its output's root, and where a
+part needs a halo the whole root has it.
 """
 
 from __future__ import annotations
@@ -10,12 +13,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hidet_core.compute.dims import Dim, product, same_shape, simplify
+from hidet_core.compute.dims import Dim, product, simplify
 
-from .builder import continued, replace_inputs
-from .graph import Graph, Operator, Value, producers
+from .builder import GraphBuilder, continued
+from .graph import Graph, Operator, Value
 
 Halo = tuple[tuple[int, int], ...]  # per axis: elements before and after
+
+IMAGE_AXES = (1, 2)  # H and W of NHWC: the axes that have a halo
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,97 +49,153 @@ class Storage:
     strides: tuple[Dim, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """The value that lies in a concat's output from `start` on along `axis`."""
+
+    whole: Value
+    axis: int
+    start: Dim
+
+
+Parts = Mapping[Value, _Part]
+
+
 def make_storable(graph: Graph) -> Graph:
     """Insert copies and pads where a value cannot lie where its consumers need it.
 
-    concat inputs that are inputs, constants, outputs or used by another concat are copied; padded
-    convolutions of values whose memory is not ours get an explicit pad.
+    concat(..., x, ...)        ->  concat(..., identity(x), ...)      x an input, constant or
+                                   output of the graph, or already part of a concat
+    conv2d(x, w, pads=p)       ->  conv2d(pad(x, p), w, pads=0)       x cannot have a halo
     """
-    builder = continued(graph)
-    mapping: dict[Value, Value] = {}
-    foreign = {*graph.inputs, *graph.constants, *graph.outputs}
-    foreign |= {mapping.get(value, value) for value in graph.outputs}
-    placed: set[Value] = set()
-    made = producers(graph)
+    graph = _copy_parts(graph)
+    parts, foreign = _parts(graph), _foreign(graph)
+    builder = continued(graph, fold=False)
+    padded: dict[tuple[Value, tuple[int, ...]], Value] = {}
     for operator in graph.operators:
-        current = replace_inputs(operator, mapping)
+        builder.source = operator.name
+        if _is_padded(operator) and not _can_have_halo(operator.inputs[0], parts, foreign):
+            operator = _padded(builder, operator, padded)
+        builder.append(operator)
+    if not padded:
+        return graph
+    return builder.build(graph.inputs, graph.outputs, graph.output_names, graph.symbols)
+
+
+def _foreign(graph: Graph) -> set[Value]:
+    """Values whose memory is laid out by others."""
+    return {*graph.inputs, *graph.constants, *graph.outputs}
+
+
+def _copy_parts(graph: Graph) -> Graph:
+    """Every input of a concat is a value that can lie in that concat's output."""
+    builder, taken = continued(graph, fold=False), _foreign(graph)
+    for operator in graph.operators:
         builder.source = operator.name
         if operator.op.name == "concat":
-            current = _copied(builder, current, foreign, placed)
-        elif operator.op.name == "conv2d" and any(operator.attrs["pads"]):
-            current = _padded(builder, current, foreign, made)
-        builder.append(current)
-    outputs = [mapping.get(value, value) for value in graph.outputs]
-    return builder.build(graph.inputs, outputs, graph.output_names, graph.symbols)
+            mapping: list[Value] = []
+            for value in operator.inputs:
+                mapping.append(builder.emit("identity", value) if value in taken else value)
+                taken.add(mapping[-1])
+            operator = _with_inputs(operator, tuple(mapping))
+        builder.append(operator)
+    if len(builder.operators) == len(graph.operators):
+        return graph
+    return builder.build(graph.inputs, graph.outputs, graph.output_names, graph.symbols)
 
 
-def _copied(builder: object, concat: Operator, foreign: set[Value], placed: set[Value]) -> Operator:
-    inputs = []
-    for value in concat.inputs:
-        if value in foreign or value in placed or value in inputs:
-            value = builder.emit("identity", value)
-        placed.add(value)
-        inputs.append(value)
-    return Operator(concat.op, tuple(inputs), concat.attrs, concat.outputs, concat.name)
+def _with_inputs(operator: Operator, inputs: tuple[Value, ...]) -> Operator:
+    return Operator(operator.op, inputs, operator.attrs, operator.outputs, operator.name)
+
+
+def _is_padded(operator: Operator) -> bool:
+    return operator.op.name == "conv2d" and any(operator.attrs["pads"])
+
+
+def _can_have_halo(value: Value, parts: Parts, foreign: set[Value]) -> bool:
+    """Whether zeros can lie around the value: not between the parts of a concat along H or W, nor
+    in memory that is not ours.
+    """
+    while value not in foreign:
+        if value not in parts:
+            return True
+        if parts[value].axis in IMAGE_AXES:
+            return False
+        value = parts[value].whole
+    return False
 
 
 def _padded(
-    builder: object, conv: Operator, foreign: set[Value], made: Mapping[Value, Operator]
+    builder: GraphBuilder,
+    conv: Operator,
+    known: dict[tuple[Value, tuple[int, ...]], Value],
 ) -> Operator:
-    x = conv.inputs[0]
-    if x not in foreign:
-        return conv
-    top, left, bottom, right = conv.attrs["pads"]
-    before, after = (0, top, left, 0), (0, bottom, right, 0)
-    padded = builder.emit("pad", x, before=before, after=after, mode="constant", value=0.0)
+    """The convolution of an explicitly padded input; known: the pads there are already."""
+    x, pads = conv.inputs[0], tuple(conv.attrs["pads"])
+    if (x, pads) not in known:
+        top, left, bottom, right = pads
+        before, after = (0, top, left, 0), (0, bottom, right, 0)
+        known[x, pads] = builder.emit(
+            "pad", x, before=before, after=after, mode="constant", value=0.0
+        )
     attrs = {**conv.attrs, "pads": (0, 0, 0, 0)}
-    return Operator(conv.op, (padded, *conv.inputs[1:]), attrs, conv.outputs, conv.name)
+    inputs = (known[x, pads], *conv.inputs[1:])
+    return Operator(conv.op, inputs, attrs, conv.outputs, conv.name)
 
 
 def plan_storage(graph: Graph) -> dict[Value, Storage]:
     """A storage for every value of the graph (those that end up inside a kernel just do not use
     theirs).
     """
-    parents: dict[Value, tuple[Value, int, Dim]] = {}  # concat input -> (output, axis, start)
-    halos: dict[Value, list[list[int]]] = {}
-    for operator in graph.operators:
-        if operator.op.name == "concat":
-            start: Dim = 0
-            for value in operator.inputs:
-                parents[value] = (operator.output, operator.attrs["axis"], start)
-                start = simplify(start + value.type.shape[operator.attrs["axis"]])
-    for operator in graph.operators:
-        if operator.op.name == "conv2d" and any(operator.attrs["pads"]):
-            top, left, bottom, right = operator.attrs["pads"]
-            root = _top(operator.inputs[0], parents)
-            sides = halos.setdefault(root, [[0, 0] for _ in range(4)])
-            for axis, pair in ((1, (top, bottom)), (2, (left, right))):
-                sides[axis] = [max(old, new) for old, new in zip(sides[axis], pair, strict=True)]
+    parts = _parts(graph)
+    halos = _halos(graph, parts)
     result: dict[Value, Storage] = {}
     made = [value for operator in graph.operators for value in operator.outputs]
+    # a concat's output before its parts
     for value in (*graph.inputs, *graph.constants, *reversed(made)):
-        result[value] = _place(value, parents, halos, result)
+        part = parts.get(value)
+        if part is None:
+            result[value] = _own(value, halos.get(value, ((0, 0),) * value.type.rank))
+        else:
+            whole = result[part.whole]
+            offset = simplify(whole.offset + part.start * whole.strides[part.axis])
+            result[value] = Storage(whole.root, offset, whole.strides)
     return result
 
 
-def _top(value: Value, parents: Mapping[Value, tuple[Value, int, Dim]]) -> Value:
-    while value in parents:
-        value = parents[value][0]
-    return value
+def _parts(graph: Graph) -> dict[Value, _Part]:
+    """Which values are parts of concats."""
+    parts: dict[Value, _Part] = {}
+    for operator in graph.operators:
+        if operator.op.name != "concat":
+            continue
+        axis, start = operator.attrs["axis"], 0
+        for value in operator.inputs:
+            parts[value] = _Part(operator.output, axis, start)
+            start = simplify(start + value.type.shape[axis])
+    return parts
 
 
-def _place(
-    value: Value,
-    parents: Mapping[Value, tuple[Value, int, Dim]],
-    halos: Mapping[Value, list[list[int]]],
-    done: Mapping[Value, Storage],
-) -> Storage:
-    if value in parents:  # consumers come first: the concat's output has its storage already
-        parent, axis, start = parents[value]
-        whole = done[parent]
-        offset = simplify(whole.offset + start * whole.strides[axis])
-        return Storage(whole.root, offset, whole.strides)
-    halo = tuple((a, b) for a, b in halos.get(value, [[0, 0]] * len(value.type.shape)))
+def _halos(graph: Graph, parts: Parts) -> dict[Value, Halo]:
+    """The halo of each root's value: enough for all padded convolutions that read it or a part."""
+    halos: dict[Value, Halo] = {}
+    for operator in graph.operators:
+        if not _is_padded(operator):
+            continue
+        value = operator.inputs[0]
+        while value in parts:
+            value = parts[value].whole
+        top, left, bottom, right = operator.attrs["pads"]
+        new = ((0, 0), (top, bottom), (left, right), (0, 0))
+        old = halos.get(value, ((0, 0),) * 4)
+        halos[value] = tuple(
+            (max(a, c), max(b, d)) for (a, b), (c, d) in zip(old, new, strict=True)
+        )
+    return halos
+
+
+def _own(value: Value, halo: Halo) -> Storage:
+    """A root of the value's own."""
     shape = tuple(simplify(dim + a + b) for dim, (a, b) in zip(value.type.shape, halo, strict=True))
     strides: list[Dim] = []
     step: Dim = 1
@@ -142,11 +203,7 @@ def _place(
         strides.append(step)
         step = simplify(extent * step)
     strides.reverse()
-    offset = 0
+    offset: Dim = 0
     for (before, _), stride in zip(halo, strides, strict=True):
         offset = offset + before * stride
     return Storage(Root(value, shape, halo), simplify(offset), tuple(strides))
-
-
-def same_root(a: Storage, b: Storage) -> bool:
-    return a.root is b.root and same_shape(a.strides, b.strides)

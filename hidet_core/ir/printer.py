@@ -22,7 +22,7 @@ from .expr import (
     Unary,
     Var,
 )
-from .stmt import For, If, Let, OnMapping, Program, Seq, Stmt, Store
+from .stmt import For, If, Let, OnMapping, Prefetch, Program, Seq, Stmt, Store
 
 _SYMBOLS = {
     "add": ("+", 6), "sub": ("-", 6), "mul": ("*", 7), "div": ("/", 7), "floordiv": ("//", 7),
@@ -100,6 +100,9 @@ class Printer:
                 where = "" if mask is None else f" if {self.expr(mask)}"
                 target = f"{self.name(buffer)}[{', '.join(self.expr(i) for i in indices)}{where}]"
                 return [f"{pad}{target} = {self.expr(value)}"]
+            case Prefetch(buffer, indices, level):
+                place = f"{self.name(buffer)}[{', '.join(self.expr(i) for i in indices)}]"
+                return [f"{pad}prefetch({place}, level={level})"]
             case For(var, extent, body, kind):
                 loop = {"serial": "range", "unroll": "unroll", "lanes": "lanes"}[kind]
                 head = f"{pad}for {self.name(var)} in {loop}({self.expr(extent)}):"

@@ -44,6 +44,17 @@ class Store(Stmt):
 
 
 @dataclass(frozen=True, eq=False)
+class Prefetch(Stmt):
+    """Ask for the cache line of buffer[indices], which may lie outside of the buffer; no effect on
+    values. level: of the cache it should come to, 1 nearest the core, 2 or 3.
+    """
+
+    buffer: Buffer = field(metadata={"leaf": True})
+    indices: tuple[Expr, ...]
+    level: int = field(default=2, metadata={"leaf": True})
+
+
+@dataclass(frozen=True, eq=False)
 class For(Stmt):
     """for var in range(extent): body.
 

@@ -20,7 +20,7 @@ from hidet_core.ir import expr as E
 from hidet_core.ir.dtypes import DType, i64
 from hidet_core.ir.dtypes import dtype as as_dtype
 from hidet_core.ir.expr import Buffer, Expr, Var
-from hidet_core.ir.stmt import For, If, OnMapping, Program, Store
+from hidet_core.ir.stmt import For, If, OnMapping, Prefetch, Program, Store
 from hidet_core.mapping.mapping import TaskMapping, install_tracer
 
 from .trace import Builder, close, current, located, where, writing
@@ -170,6 +170,14 @@ def let(name: str, value: Any) -> Expr:
     """Compute a value once and give it a name; constants stay constants."""
     value = E.wrap(value, i64)
     return value if isinstance(value, (E.Const, Var)) else current().let(name, value)
+
+
+def prefetch(tensor: Tensor, *indices: Any, level: int = 2) -> None:
+    """Ask for the cache line of tensor[indices], which may lie outside of it; level: 1 to 3."""
+    if level not in (1, 2, 3):
+        raise ProgramError(where(), f"prefetch: level is 1, 2 or 3, got {level}")
+    place = tuple(E.wrap(index, i64) for index in tensor._indices(indices))
+    current().emit(Prefetch(tensor.buffer, place, level))
 
 
 @contextmanager

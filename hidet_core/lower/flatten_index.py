@@ -12,7 +12,7 @@ from hidet_core.ir.dtypes import i64
 from hidet_core.ir.expr import Const, Expr, Load, Var
 from hidet_core.ir.node import rebuild, rewrite
 from hidet_core.ir.simplify import Simplifier
-from hidet_core.ir.stmt import For, If, Let, Program, Seq, Stmt, Store, seq
+from hidet_core.ir.stmt import For, If, Let, Prefetch, Program, Seq, Stmt, Store, seq
 from hidet_core.ir.substitute import substitute
 
 
@@ -43,6 +43,8 @@ class _Flatten:
                 return rebuild(
                     node, {"indices": (index,), "value": self.expr(value), "mask": new_mask}
                 )
+            case Prefetch(buffer, indices, _):
+                return rebuild(node, {"indices": (self.expr(flat(buffer, indices)),)})
             case For(var, extent, body, _):
                 return self._loop(node, var, extent, body)
             case If(cond, then, orelse):

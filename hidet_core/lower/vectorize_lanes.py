@@ -32,7 +32,7 @@ from hidet_core.ir.expr import (
 )
 from hidet_core.ir.node import rebuild, rewrite, walk
 from hidet_core.ir.simplify import Simplifier
-from hidet_core.ir.stmt import For, If, Let, Program, Seq, Stmt, Store, seq
+from hidet_core.ir.stmt import For, If, Let, Prefetch, Program, Seq, Stmt, Store, seq
 
 
 def vectorize_lanes(program: Program) -> Program:
@@ -79,6 +79,8 @@ class _Vectorizer:
                 return seq(*(self.stmt(s, mask) for s in stmts))
             case Store():
                 return self._store(node, mask)
+            case Prefetch(_, (index,), _) if not self.depends(index):
+                return node
             case For(_, extent, body, _):
                 if self.depends(extent):
                     raise CompilerBug(

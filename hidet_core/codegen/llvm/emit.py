@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from hidet_core.base.errors import CompilerBug
 from hidet_core.ir.expr import Buffer, Var, is_const
-from hidet_core.ir.stmt import For, If, Let, Program, Seq, Stmt, Store
+from hidet_core.ir.stmt import For, If, Let, Prefetch, Program, Seq, Stmt, Store
 
 from ..text import Module, Writer
 from .values import FRESH, NONNEG, Value, Values
@@ -98,6 +98,8 @@ class Emitter:
                     work.extend(reversed(item.stmts))
                 case Store():
                     self.values.store(item)
+                case Prefetch():
+                    self.values.memory.prefetch(item)
                 case Let():
                     work += [self._let(item), item.body]
                 case For():

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from hidet_core.base.errors import CompilerBug
 from hidet_core.ir.dtypes import DType, boolean, u8
 from hidet_core.ir.expr import Buffer, Const, Expr, Load, Ramp, is_const
-from hidet_core.ir.stmt import Program, Store
+from hidet_core.ir.stmt import Prefetch, Program, Store
 
 from ..text import Writer, literal, mangled, memory_type, type_name
 from .access import contiguous, one_place
@@ -76,6 +76,12 @@ class Memory:
             self._store_vector(node.buffer, index.base, value, dtype, mask)
         else:
             self._scatter(node.buffer, index, value, dtype, mask)
+
+    def prefetch(self, node: Prefetch) -> None:
+        address = self._address(node.buffer, self.refs(node.indices[0]))
+        self.w.module.declare("llvm.prefetch.p0", "void", "ptr, i32, i32, i32")
+        locality = 4 - node.level  # LLVM counts from 3 (keep near the core) down
+        self.w.do(f"call void @llvm.prefetch.p0(ptr {address}, i32 0, i32 {locality}, i32 1)")
 
     def _masked(self, value: str, mask: Expr | None, dtype: DType) -> str:
         """The value where the mask is on, 0 elsewhere."""

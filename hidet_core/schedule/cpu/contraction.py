@@ -11,6 +11,7 @@ symbolic. The space is made of register-tile sizes, not of input sizes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ from hidet_core.lang import (
     Tensor,
     ceildiv,
     lanes,
+    let,
     minimum,
     parallel,
     range_,
@@ -33,6 +35,7 @@ from hidet_core.target.cpu import Cpu
 
 from ..config import Config
 
+LINE = 16  # elements of a cache line
 Dim = int | Expr
 Indices = tuple[Expr, ...]
 
@@ -71,6 +74,8 @@ class Contraction:
         [Expr, Expr, Sequence[Expr], Expr], Expr
     ]  # (group, panel, k indices, column inside the panel)
     store: Callable[[Expr, Expr, Expr, Expr], None]  # (group, row, column, value)
+    # (group, panel, n): ask for the n-th cache line of the panel after this one
+    ahead: Callable[[Expr, Expr, Expr], None] | None = None
 
 
 def write_contraction(spec: Contraction, config: TileConfig, vector_lanes: int) -> None:
@@ -123,7 +128,7 @@ def _write_tile(
     def row_of(i: Expr) -> Expr:
         return first + i if guard is None else minimum(first + i, guard - 1)
 
-    _accumulate(spec, tile, acc, (group, panel), row_of)
+    _accumulate(spec, tile, acc, (group, panel), row_of, _prefetcher(spec, config, at))
     for i, j in lanes(tile):
         column = panel * width + j
         inside = column < spec.cols
@@ -133,8 +138,40 @@ def _write_tile(
             spec.store(group, first + i, column, acc[i, j])
 
 
+def _prefetcher(
+    spec: Contraction, config: TileConfig, at: Indices
+) -> Callable[[Sequence[Expr]], None] | None:
+    """What a k step does for the next panel: ask for a line of it, at a rate that spreads the whole
+    panel over all steps of this one (a core has few line fill buffers; a line asked for again while
+    it is under way costs none). Where the number of rows is symbolic: a line each step.
+    """
+    group, panel, first = at
+    ahead, extents = spec.ahead, spec.k_extents
+    if ahead is None or not all(isinstance(extent, int) for extent in extents):
+        return None
+    blocks = ceildiv(spec.rows, config.mr) if isinstance(spec.rows, int) else config.nv
+    depth = math.prod(int(extent) for extent in extents)
+    block = minimum(first // config.mr, blocks - 1)
+    lines = ceildiv(config.nv, blocks)
+    start = let("step", block * depth)
+
+    def step(ks: Sequence[Expr]) -> None:
+        k: Expr = wrap(0)
+        for index, extent in zip(ks, extents, strict=True):
+            k = k * extent + index
+        for line in range(lines):
+            ahead(group, panel, ((start + k) * lines + line) * config.nv // (blocks * lines))
+
+    return step
+
+
 def _accumulate(
-    spec: Contraction, tile: Any, acc: Tensor, at: tuple[Expr, Expr], row_of: Callable[[Expr], Expr]
+    spec: Contraction,
+    tile: Any,
+    acc: Tensor,
+    at: tuple[Expr, Expr],
+    row_of: Callable[[Expr], Expr],
+    step: Callable[[Sequence[Expr]], None] | None,
 ) -> None:
     """The k loops around acc += a * b."""
     group, panel = at
@@ -144,6 +181,8 @@ def _accumulate(
             for k in range_(spec.k_extents[len(ks)], "k"):
                 nest((*ks, k))
             return
+        if step is not None:
+            step(ks)
         for i, j in lanes(tile):
             acc[i, j] = acc[i, j] + spec.a(group, row_of(i), ks) * spec.b(group, panel, ks, j)
 

@@ -18,13 +18,13 @@ from hidet_core.compute.dims import product, same_dim
 from hidet_core.ir.address import strides_of
 from hidet_core.ir.dtypes import f32
 from hidet_core.ir.expr import Buffer, Expr, is_const, load, wrap
-from hidet_core.lang import Tensor, build, ceildiv
+from hidet_core.lang import Tensor, build, ceildiv, prefetch
 from hidet_core.target.cpu import Cpu
 
 from ..problem import Problem, Scheduled
 from ..template import Template
 from ..work import scalars_of
-from .contraction import Contraction, TileConfig, write_contraction
+from .contraction import LINE, Contraction, TileConfig, write_contraction
 from .staged import write_staged_contraction
 from .tiles import SYMBOLIC_ROWS, contraction_cost, tile_space
 
@@ -107,8 +107,11 @@ class _Pixels:
                 k = k * extent + index
             return load(packed, group, panel, k, column)
 
+        def ahead(group: Expr, panel: Expr, line: Expr) -> None:
+            prefetch(Tensor(packed), group, panel + 1, 0, line * LINE)
+
         rows = product(self.out.shape[:3])
-        return Contraction(self.groups, rows, self.per_group, extents, self.a, b, self.store)
+        return Contraction(self.groups, rows, self.per_group, extents, self.a, b, self.store, ahead)
 
     def pixel(self, row: Expr) -> tuple[Expr, Expr, Expr]:
         """(n, oh, ow) of a row number."""

@@ -15,13 +15,13 @@ from hidet_core.base.errors import require
 from hidet_core.compute.dims import product
 from hidet_core.ir.dtypes import f32
 from hidet_core.ir.expr import Buffer, Expr, Load, is_const, load, wrap
-from hidet_core.lang import Tensor, build, ceildiv
+from hidet_core.lang import Tensor, build, ceildiv, prefetch
 from hidet_core.target.cpu import Cpu
 
 from ..problem import Pack, Problem, Scheduled
 from ..template import Template
 from ..work import TYPICAL_DIM, estimate, scalars_of, unravel
-from .contraction import Contraction, TileConfig, write_contraction
+from .contraction import LINE, Contraction, TileConfig, write_contraction
 from .staged import write_staged_contraction
 from .tiles import SYMBOLIC_ROWS, contraction_cost, tile_space
 
@@ -119,8 +119,11 @@ def _packed(problem: Problem, width: int) -> tuple[Contraction, Buffer, Pack]:
     def panel_of(group: Expr, panel: Expr, ks: Sequence[Expr], column: Expr) -> Expr:
         return load(packed, panel, ks[0], column)
 
+    def ahead(group: Expr, panel: Expr, line: Expr) -> None:
+        prefetch(Tensor(packed), panel + 1, 0, line * LINE)
+
     return (
-        Contraction(1, product(out.shape[:-1]), cols, (depth,), read, panel_of, store),
+        Contraction(1, product(out.shape[:-1]), cols, (depth,), read, panel_of, store, ahead),
         packed,
         _packer(width),
     )
