@@ -4,6 +4,7 @@ takes: flat, simplified indices        gives: no For of kind 'lanes'; vector Loa
 Ramp indices; masks rewrite, for lane in lanes(16):
     y[i*16 + lane] = x[lane] * s[i]  ->  y[ramp(i*16, 16)] = x[ramp(0, 16)] * splat(s[i], 16)
     if i*16 + lane < n: store                  ->  store under the mask ramp(i*16, 16) < n
+    if lane < 1: y[0] = x[lane]                ->  a serial loop: it stores to one element
 Values that do not depend on the lane stay scalar until they meet one that does.
 """
 
@@ -48,7 +49,14 @@ def _vectorize(loop: For) -> Stmt:
         raise CompilerBug("vectorize_lanes", "the number of lanes is not a constant")
     if any(isinstance(node, For) and node.kind == "lanes" for node in walk(loop.body)):
         raise CompilerBug("vectorize_lanes", "a lanes loop inside a lanes loop")
-    return _Vectorizer(loop.var, int(loop.extent.value)).stmt(loop.body, None)
+    try:
+        return _Vectorizer(loop.var, int(loop.extent.value)).stmt(loop.body, None)
+    except _OneElement:
+        return rebuild(loop, {"kind": "serial"})
+
+
+class _OneElement(Exception):
+    """All lanes store to one element (an axis of size 1): there is nothing to vectorise."""
 
 
 class _Vectorizer:
@@ -118,11 +126,7 @@ class _Vectorizer:
         value = self.expr(node.value, mask)
         if not self.depends(index):
             if value.dtype.lanes > 1 or mask is not None:
-                where = f" at {node.where}" if node.where else ""
-                raise CompilerBug(
-                    "vectorize_lanes",
-                    f"all lanes store to one element of {node.buffer.name}{where}",
-                )
+                raise _OneElement
             return rebuild(node, {"value": value})
         place = self.index(index, mask)
         value = broadcast(value, self.lanes)
