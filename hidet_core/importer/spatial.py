@@ -180,4 +180,5 @@ def space_to_depth(ctx: Context) -> Value:
     rows, columns = height // block, width // block
     split = (batch, channels, rows, block, columns, block)
     shape = (batch, channels * block * block, rows, columns)
-    return ctx.builder.reshape(_blocks(ctx, x, split, (0, 3, 5, 1, 2, 4)), shape)
+    order = (0, 1, 3, 5, 2, 4) if ctx.attr("mode", "DCR") == "CRD" else (0, 3, 5, 1, 2, 4)
+    return ctx.builder.reshape(_blocks(ctx, x, split, order), shape)

@@ -63,7 +63,10 @@ def _pow(attrs: Attrs, a: Expr, b: Expr) -> Expr:
         return binary("pow", a, cast(b, a.dtype))
     if a.dtype.is_float:
         return binary("pow", a, cast(b, a.dtype))
-    return cast(binary("pow", cast(a, f64), cast(b, f64)), a.dtype)
+    power = binary("pow", cast(a, f64), cast(b, f64))
+    nearest = unary("round", power)  # 9 ** 3 may come out as 728.9999999999999
+    is_whole = unary("abs", power - nearest) <= unary("abs", power) * 2.0**-40
+    return cast(select(is_whole, nearest, power), a.dtype)
 
 
 def _where(attrs: Attrs, cond: Expr, a: Expr, b: Expr) -> Expr:
@@ -87,9 +90,13 @@ def _cast_dtype(types: Types, attrs: Attrs) -> DType:
 
 
 def _shift(op: str, a: Expr, b: Expr) -> Expr:
-    """Shifts by the width of the type or more give 0."""
+    """Shifts by the width of the type or more, or by a negative number, push all bits out: what is
+    left is 0, or the sign of a signed number that is shifted right.
+    """
     width = a.dtype.bits
     inside = both(b >= 0, b < width)
+    if op == "shr" and a.dtype.kind == "i":
+        return binary(op, a, select(inside, b, width - 1))
     return select(inside, binary(op, a, select(inside, b, 0)), 0)
 
 
