@@ -33,7 +33,7 @@ struct TensorInfo {
 struct LaunchRecord {
   const char* name;
   int64_t tasks;
-  size_t chunks;
+  size_t pieces;  // in which threads took its tasks
   int64_t nanoseconds;
 };
 

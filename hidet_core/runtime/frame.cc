@@ -1,15 +1,7 @@
 #include "hidet_core/runtime/frame.h"
 
-#include <chrono>
-#include <cstring>
-
 namespace hidet {
 namespace {
-
-int64_t NowNs() {
-  const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
-}
 
 bool IsCallers(BufferKind kind) {
   return kind == BufferKind::kInput || kind == BufferKind::kOutput;
@@ -41,7 +33,8 @@ Frame::Frame(const LoadedPlan& loaded) : loaded_(loaded), plan_(loaded.data()) {
   }
   args_.resize(args);
   scalars_.resize(scalars);
-  steps_.reserve(plan_.launches.size());
+  calls_.reserve(plan_.launches.size());
+  launches_.reserve(plan_.launches.size());
   if (symbols_.empty()) Prepare();
 }
 
@@ -49,22 +42,21 @@ void Frame::Run(RunContext& context, std::vector<LaunchRecord>* records) {
   BindInputs(context);
   BindOutputs(context);
   PatchArguments();
-  SplitSteps(context.Threads());
-  for (const Step& step : steps_) {
-    const int64_t begin = records == nullptr ? 0 : NowNs();
-    Call(context, step);
-    if (records == nullptr) continue;
-    const char* name = step.launch->name.c_str();
-    records->push_back({name, step.call.tasks, step.call.chunks, NowNs() - begin});
+  if (context.Threads() != threads_) {
+    threads_ = context.Threads();
+    team_.Split(calls_, threads_);
   }
+  const int64_t begin = NowNs();
+  team_.Run(context);
+  if (records != nullptr) Record(begin, *records);
 }
 
-void Frame::Call(RunContext& context, const Step& step) const {
-  const KernelCall& call = step.call;
-  if (call.chunks == 1) {
-    call.function(call.args, call.scalars, 0, call.tasks);
-  } else {
-    context.ParallelFor(RunChunk, call.chunks, const_cast<KernelCall*>(&call));
+void Frame::Record(int64_t begin_ns, std::vector<LaunchRecord>& records) const {
+  for (size_t i = 0; i < calls_.size(); ++i) {
+    const int64_t end = team_.end_ns(i);
+    records.push_back(
+        {launches_[i]->name.c_str(), calls_[i].tasks, team_.pieces(i), end - begin_ns});
+    begin_ns = end;
   }
 }
 
@@ -132,14 +124,6 @@ void Frame::PatchArguments() {
     // an empty tensor may have no address at all
     args_[patch.slot] = base == nullptr ? nullptr : static_cast<uint8_t*>(base) + patch.offset;
   }
-}
-
-void Frame::SplitSteps(size_t threads) {
-  if (threads == threads_) return;
-  for (Step& step : steps_) {
-    step.call.chunks = ChunkCount(step.call.tasks, step.launch->work_ns, threads);
-  }
-  threads_ = threads;
 }
 
 }  // namespace hidet

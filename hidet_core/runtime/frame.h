@@ -15,6 +15,7 @@
 #include "hidet_core/runtime/pages.h"
 #include "hidet_core/runtime/planner.h"
 #include "hidet_core/runtime/run_context.h"
+#include "hidet_core/runtime/team.h"
 
 namespace hidet {
 
@@ -36,25 +37,19 @@ class Frame {
     int64_t offset;
   };
 
-  struct Step {
-    KernelCall call;
-    const LaunchSpec* launch;
-  };
-
   void BindInputs(RunContext& context);
   void CheckRankAndType(size_t input) const;
   void CheckDims(size_t input) const;
   bool BindSymbols();
   void BindOutputs(RunContext& context);
   void PatchArguments();
-  void SplitSteps(size_t threads);
-  void Call(RunContext& context, const Step& step) const;
+  void Record(int64_t begin_ns, std::vector<LaunchRecord>& records) const;
 
   void Prepare();
   void EvaluateTensors(const std::vector<TensorSpec>& specs, std::vector<int64_t>& bytes);
   void PlanArena();
   void CheckCallerBuffer(const BufferSpec& buffer) const;
-  void MakeSteps();
+  void MakeCalls();
   void SetArgument(const ArgumentSpec& arg, size_t slot, const LaunchSpec& launch);
 
   const LoadedPlan& loaded_;
@@ -62,7 +57,7 @@ class Frame {
   Pages arena_;
   MemoryPlanner planner_;
   bool ready_ = false;                  // whether what follows fits symbols_
-  size_t threads_ = 0;                  // for which the steps' chunks were counted
+  size_t threads_ = 0;                  // between which team_ splits the calls
   std::vector<int64_t> symbols_;        // values
   std::vector<int64_t> values_;         // of expressions
   std::vector<PlannedBuffer> planned_;  // one per buffer; of size 0 unless temporary
@@ -72,7 +67,9 @@ class Frame {
   std::vector<void*> args_;           // of all launches, one after the other
   std::vector<int64_t> scalars_;      // likewise
   std::vector<Patch> patches_;
-  std::vector<Step> steps_;
+  std::vector<KernelCall> calls_;             // of the launches that have tasks
+  std::vector<const LaunchSpec*> launches_;  // likewise
+  Team team_;
   std::vector<TensorView> inputs_;  // of this run
   std::vector<void*> outputs_;
 };

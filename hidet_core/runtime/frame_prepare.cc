@@ -24,7 +24,7 @@ void Frame::Prepare() {
     for (const ExpressionId dim : output.shape) output_dims_.push_back(values_[dim]);
   }
   PlanArena();
-  MakeSteps();
+  MakeCalls();
   threads_ = 0;
   ready_ = true;
 }
@@ -73,8 +73,9 @@ void Frame::CheckCallerBuffer(const BufferSpec& buffer) const {
        static_cast<long long>(tensor));
 }
 
-void Frame::MakeSteps() {
-  steps_.clear();
+void Frame::MakeCalls() {
+  calls_.clear();
+  launches_.clear();
   size_t arg_slot = 0;
   size_t scalar_slot = 0;
   for (const LaunchSpec& launch : plan_.launches) {
@@ -84,9 +85,9 @@ void Frame::MakeSteps() {
            static_cast<long long>(tasks));
     }
     if (tasks > 0) {
-      const KernelCall call{loaded_.function(launch.kernel), args_.data() + arg_slot,
-                            scalars_.data() + scalar_slot, tasks, 1};
-      steps_.push_back({call, &launch});
+      calls_.push_back({loaded_.function(launch.kernel), args_.data() + arg_slot,
+                        scalars_.data() + scalar_slot, tasks, launch.work_ns});
+      launches_.push_back(&launch);
     }
     for (const ArgumentSpec& arg : launch.args) SetArgument(arg, arg_slot++, launch);
     for (const ExpressionId scalar : launch.scalars) scalars_[scalar_slot++] = values_[scalar];

@@ -16,21 +16,26 @@ struct TensorView {
   DataType dtype;
 };
 
-// Ownership: the host's; pointers it returns stay valid until Run returns. Threading: all methods
-// are called on the thread that called Run. They may throw; Run passes the exception on.
-class RunContext {
+// The threads of a host. Both methods are called on the thread that called Run.
+class Workers {
  public:
-  virtual ~RunContext() = default;
+  virtual ~Workers() = default;
 
-  // Each input is asked for once.
-  virtual TensorView Input(size_t index) = 0;
-  // Memory for an output of this shape, which the kernels fill. Each output is asked for once.
-  virtual void* Output(size_t index, const int64_t* dims, size_t rank) = 0;
   // Calls function(user, i) once for each i < total, on any threads, and returns when all are done.
   virtual void ParallelFor(void (*function)(void* user, size_t index), size_t total,
                            void* user) = 0;
   // How many threads ParallelFor uses, >= 1.
   virtual size_t Threads() const = 0;
+};
+
+// Ownership: the host's; pointers it returns stay valid until Run returns. Threading: all methods
+// are called on the thread that called Run. They may throw; Run passes the exception on.
+class RunContext : public Workers {
+ public:
+  // Each input is asked for once.
+  virtual TensorView Input(size_t index) = 0;
+  // Memory for an output of this shape, which the kernels fill. Each output is asked for once.
+  virtual void* Output(size_t index, const int64_t* dims, size_t rank) = 0;
 };
 
 }  // namespace hidet

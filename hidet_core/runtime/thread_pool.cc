@@ -1,17 +1,11 @@
 #include "hidet_core/runtime/thread_pool.h"
 
+#include "hidet_core/runtime/spin.h"
+
 namespace hidet {
 namespace {
 
 constexpr int kSpins = 2000;  // some tens of microseconds
-
-void Pause() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#else
-  std::this_thread::yield();
-#endif
-}
 
 }  // namespace
 
@@ -49,9 +43,7 @@ void ThreadPool::ParallelFor(void (*function)(void*, size_t), size_t total, void
     const std::lock_guard<std::mutex> lock(mutex_);
     open_ = false;
   }
-  for (int spins = 0; busy_.load() != 0; ++spins) {
-    spins < kSpins ? Pause() : std::this_thread::yield();
-  }
+  SpinUntil([this] { return busy_.load() == 0; });
 }
 
 void ThreadPool::RunShare(const Job& job) {

@@ -3,7 +3,6 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
-#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -11,15 +10,30 @@
 #include <vector>
 
 #include "hidet_core/runtime/error.h"
-#include "hidet_core/runtime/launch.h"
 #include "hidet_core/runtime/planner.h"
+#include "hidet_core/runtime/team.h"
 
 namespace py = pybind11;
 
 namespace hidet::python {
 namespace {
 
-constexpr size_t kChunksPerThread = 4;
+// Of the tasks of a kernel that is measured alone: so long that threads take single tasks.
+constexpr double kUnknownWorkNs = 1e4;
+
+class PoolWorkers : public Workers {
+ public:
+  explicit PoolWorkers(ThreadPool* pool) : pool_(pool) {}
+
+  void ParallelFor(void (*function)(void*, size_t), size_t total, void* user) override {
+    pool_->ParallelFor(function, total, user);
+  }
+
+  size_t Threads() const override { return pool_ == nullptr ? 1 : pool_->threads(); }
+
+ private:
+  ThreadPool* pool_;
+};
 
 // A kernel call with the memory for its arguments.
 class Launch {
@@ -27,25 +41,22 @@ class Launch {
   // arrays: NumPy arrays (C-contiguous, used in place) or integer addresses.
   Launch(uintptr_t address, const py::list& arrays, std::vector<int64_t> scalars, int64_t tasks,
          ThreadPool* pool)
-      : scalars_(std::move(scalars)), pool_(pool) {
+      : scalars_(std::move(scalars)), workers_(pool) {
     if (address == 0) Fail(ErrorCode::kInvalidArgument, "the address of the kernel is 0");
     if (tasks < 0) {
       Fail(ErrorCode::kInvalidArgument, "tasks: expected >= 0, got %lld",
            static_cast<long long>(tasks));
     }
     for (const py::handle& item : arrays) args_.push_back(ToPointer(item));
-    const size_t threads = pool == nullptr ? 1 : pool->threads();
-    const size_t chunks = threads == 1 ? 1 : threads * kChunksPerThread;
-    call_ = {reinterpret_cast<KernelFunction>(address), args_.data(), scalars_.data(), tasks,
-             std::min(chunks, static_cast<size_t>(std::max<int64_t>(tasks, 1)))};
+    const auto function = reinterpret_cast<KernelFunction>(address);
+    if (tasks > 0) {
+      calls_.push_back({function, args_.data(), scalars_.data(), tasks, kUnknownWorkNs});
+    }
+    team_.Split(calls_, workers_.Threads());
   }
 
   // Without the GIL.
-  void Run() {
-    if (call_.tasks == 0) return;
-    if (call_.chunks == 1) return RunChunk(&call_, 0);
-    pool_->ParallelFor(RunChunk, call_.chunks, &call_);
-  }
+  void Run() { team_.Run(workers_); }
 
  private:
   static void* ToPointer(const py::handle& item) {
@@ -63,8 +74,9 @@ class Launch {
 
   std::vector<void*> args_;
   std::vector<int64_t> scalars_;
-  KernelCall call_{};
-  ThreadPool* pool_;
+  std::vector<KernelCall> calls_;
+  PoolWorkers workers_;
+  Team team_;
 };
 
 std::vector<double> Measure(Launch& launch, size_t repeats) {

@@ -68,7 +68,7 @@ class PyExecutable {
     }
     py::list result;
     for (const LaunchRecord& each : records) {
-      result.append(py::make_tuple(each.name, each.tasks, each.chunks,
+      result.append(py::make_tuple(each.name, each.tasks, each.pieces,
                                    static_cast<double>(each.nanoseconds) * 1e-9));
     }
     return result;
@@ -120,7 +120,7 @@ void DefineExecutable(py::module_& module, ThreadPools& pools) {
       .def("run", &PyExecutable::Run, py::arg("inputs"), py::arg("threads") = 1,
            "The outputs for these inputs, in the plan's order.")
       .def("profile", &PyExecutable::Profile, py::arg("inputs"), py::arg("threads") = 1,
-           "Run once; (name, tasks, chunks, seconds) of every launch that had tasks.")
+           "Run once; (name, tasks, pieces, seconds) of every launch that had tasks.")
       .def_property_readonly("name",
                              [](const PyExecutable& self) { return self.executable().name(); })
       .def_property_readonly(

@@ -4,10 +4,13 @@
 //   steady PLAN CONSTANT     allocations of 100 runs with known shapes (two signatures,
 //   alternating) concurrent PLAN CONSTANT runs on 4 threads at once that share a pool; prints wrong
 //   results fuzz-plan PLAN CONSTANT SEEDS     loads damaged plans whose checksum is right again
+//   team SEEDS - -           random calls on teams whose members come late or never; prints mistakes
 //   fuzz-object OBJECT SEEDS          loads damaged kernel images
 // The fuzzers print how many were refused and how many loaded; a crash is the failure.
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -17,11 +20,13 @@
 #include <random>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "hidet_core/runtime/crc32.h"
 #include "hidet_core/runtime/executable.h"
 #include "hidet_core/runtime/module.h"
+#include "hidet_core/runtime/team.h"
 #include "hidet_core/runtime/thread_pool.h"
 
 namespace {
@@ -127,6 +132,71 @@ int Concurrent(const Bytes& plan, const Bytes& constant) {
   return 0;
 }
 
+// Each task writes the number of its call; a task of a later call finds all those of the earlier
+// ones written. args: the cells of this call and of the one before (or null), counters of mistakes.
+void CheckedTasks(void* const* args, const int64_t* scalars, int64_t begin, int64_t end) {
+  auto* cells = static_cast<int64_t*>(args[0]);
+  const auto* before = static_cast<const int64_t*>(args[1]);
+  auto& wrong = *static_cast<std::atomic<int>*>(args[2]);
+  const int64_t earlier = before == nullptr ? 0 : scalars[1];
+  for (int64_t i = 0; i < earlier; ++i) wrong += before[i] != scalars[0] - 1;
+  for (int64_t i = begin; i < end; ++i) wrong += std::exchange(cells[i], scalars[0]) != 0;
+}
+
+// Members come in any order, late, one after the other or not at the same time.
+class Stragglers : public hidet::Workers {
+ public:
+  Stragglers(size_t threads, std::mt19937& random) : threads_(threads), random_(random) {}
+  void ParallelFor(void (*function)(void*, size_t), size_t total, void* user) override {
+    std::vector<std::thread> late;
+    for (size_t i = 1; i < total; ++i) {
+      const auto delay = std::chrono::microseconds(random_() % 200);
+      late.emplace_back([=] {
+        std::this_thread::sleep_for(delay);
+        function(user, i);
+      });
+      if (random_() % 2 == 0) late.back().join(), late.pop_back();
+    }
+    function(user, 0);
+    for (std::thread& thread : late) thread.join();
+  }
+  size_t Threads() const override { return threads_; }
+
+ private:
+  size_t threads_;
+  std::mt19937& random_;
+};
+
+int TeamOfStragglers(int seeds) {
+  std::atomic<int> wrong{0};
+  for (int seed = 0; seed < seeds; ++seed) {
+    std::mt19937 random(static_cast<uint32_t>(seed));
+    const size_t count = 1 + random() % 12;
+    std::vector<std::vector<int64_t>> cells;
+    for (size_t i = 0; i < count; ++i) cells.emplace_back(1 + random() % 50);
+    std::vector<std::array<void*, 3>> args(count);
+    std::vector<std::array<int64_t, 2>> scalars(count);
+    std::vector<hidet::KernelCall> calls;
+    for (size_t i = 0; i < count; ++i) {
+      args[i] = {cells[i].data(), i == 0 ? nullptr : cells[i - 1].data(), &wrong};
+      scalars[i] = {static_cast<int64_t>(i + 1), i == 0 ? 0 : int64_t(cells[i - 1].size())};
+      const double work = random() % 2 == 0 ? 1.0 : 1e5;
+      calls.push_back({CheckedTasks, args[i].data(), scalars[i].data(),
+                       static_cast<int64_t>(cells[i].size()), work});
+    }
+    Stragglers workers(1 + random() % 4, random);
+    hidet::Team team;
+    team.Split(calls, workers.Threads());
+    for (int run = 0; run < 2; ++run) {
+      for (auto& each : cells) each.assign(each.size(), 0);
+      team.Run(workers);
+      wrong += std::count(cells.back().begin(), cells.back().end(), 0);
+    }
+  }
+  std::printf("wrong %d\n", wrong.load());
+  return 0;
+}
+
 // Flips, overwrites or removes a few bytes.
 Bytes Damage(Bytes bytes, size_t from, std::mt19937& random) {
   const uint8_t edges[] = {0, 1, 0x7F, 0x80, 0xFF};
@@ -172,6 +242,7 @@ int main(int count, char** words) {
   const std::string mode = count > 3 ? words[1] : "";
   if (mode == "steady") return Steady(ReadFile(words[2]), ReadFile(words[3]));
   if (mode == "concurrent") return Concurrent(ReadFile(words[2]), ReadFile(words[3]));
+  if (mode == "team") return TeamOfStragglers(std::atoi(words[2]));
   if (mode == "fuzz-plan" && count > 4) {
     const Bytes constant = ReadFile(words[3]);
     return Fuzz(ReadFile(words[2]), kPayload, std::atoi(words[4]), [&](Bytes plan) {

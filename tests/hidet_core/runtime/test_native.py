@@ -80,6 +80,10 @@ def test_concurrent_runs_have_no_data_race(racing_driver, files):
     assert run(racing_driver, "concurrent", files / "plan", files / "constant") == {"wrong": 0}
 
 
+def test_a_team_does_each_task_once_and_calls_in_order(racing_driver):
+    assert run(racing_driver, "team", 150, "-", "-") == {"wrong": 0}
+
+
 def test_damaged_plans(sanitized_driver, files):
     counts = run(sanitized_driver, "fuzz-plan", files / "plan", files / "constant", 4000)
     assert counts["refused"] > 500
