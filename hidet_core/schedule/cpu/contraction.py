@@ -42,11 +42,16 @@ Indices = tuple[Expr, ...]
 
 @dataclass(frozen=True)
 class TileConfig(Config):
-    """mr x nv: rows and vectors of the register tile; blocks: row blocks of one task."""
+    """mr x nv: rows and vectors of the register tile; blocks: row blocks of one task.
+
+    outer: which of "panels" and "rows" changes more slowly from task to task. The other operand is
+    read again for each of them, so it should be the one that stays in the core's cache.
+    """
 
     mr: int
     nv: int
     blocks: int
+    outer: str = "panels"
 
     def check(self, target: Cpu) -> None:
         """Raises Rejected if the tile does not fit the vector registers (one is kept for the
@@ -82,8 +87,13 @@ def write_contraction(spec: Contraction, config: TileConfig, vector_lanes: int) 
     """Write the program of a contraction into the program being built."""
     panels = ceildiv(spec.cols, config.nv * vector_lanes)
     count = config.blocks * config.mr
-    for group, panel, chunk in parallel(spec.groups, panels, ceildiv(spec.rows, count)):
-        write_tiles(spec, config, vector_lanes, (group, panel, chunk * count), count)
+    chunks = ceildiv(spec.rows, count)
+    if config.outer == "panels":
+        for group, panel, chunk in parallel(spec.groups, panels, chunks):
+            write_tiles(spec, config, vector_lanes, (group, panel, chunk * count), count)
+    else:
+        for group, chunk, panel in parallel(spec.groups, chunks, panels):
+            write_tiles(spec, config, vector_lanes, (group, panel, chunk * count), count)
 
 
 def write_tiles(
@@ -147,7 +157,7 @@ def _prefetcher(
     """
     group, panel, first = at
     ahead, extents = spec.ahead, spec.k_extents
-    if ahead is None or not all(isinstance(extent, int) for extent in extents):
+    if config.outer == "rows" or ahead is None or not all(isinstance(extent, int) for extent in extents):
         return None
     blocks = ceildiv(spec.rows, config.mr) if isinstance(spec.rows, int) else config.nv
     depth = math.prod(int(extent) for extent in extents)

@@ -31,7 +31,8 @@ def tile_space(target: Cpu) -> Iterator[TileConfig]:
     """
     for mr, nv in _TILES:
         for blocks in (1, 4, 16):
-            yield TileConfig(mr, nv, blocks)
+            for outer in ("panels", "rows"):
+                yield TileConfig(mr, nv, blocks, outer)
 
 
 def tile_cycles(mr: int, nv: int, target: Cpu) -> float:

@@ -4,7 +4,7 @@
 //   steady PLAN CONSTANT     allocations of 100 runs with known shapes (two signatures,
 //   alternating) concurrent PLAN CONSTANT runs on 4 threads at once that share a pool; prints wrong
 //   results fuzz-plan PLAN CONSTANT SEEDS     loads damaged plans whose checksum is right again
-//   team SEEDS - -           random calls on teams whose members come late or never; prints mistakes
+//   team SEEDS - -           random calls, members that come late or never; prints mistakes
 //   fuzz-object OBJECT SEEDS          loads damaged kernel images
 // The fuzzers print how many were refused and how many loaded; a crash is the failure.
 #include <algorithm>
