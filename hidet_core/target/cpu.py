@@ -17,7 +17,7 @@ MB = 1024 * KB
 @dataclass(frozen=True)
 class Cpu:
     """isa: name of the row it derives from. registers: architectural vector registers. Caches are
-    per core (l3: shared).
+    per core (l3: shared). fma_per_cycle: multiply-adds of whole vectors.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Cpu:
     l3_bytes: int = 16 * MB
     cache_line: int = 64
     has_masks: bool = False
+    fma_per_cycle: int = 2
 
     def lanes(self, element_bytes: int) -> int:
         """Elements of that size in one vector register."""

@@ -157,7 +157,11 @@ def _prefetcher(
     """
     group, panel, first = at
     ahead, extents = spec.ahead, spec.k_extents
-    if config.outer == "rows" or ahead is None or not all(isinstance(extent, int) for extent in extents):
+    if (
+        config.outer == "rows"
+        or ahead is None
+        or not all(isinstance(extent, int) for extent in extents)
+    ):
         return None
     blocks = ceildiv(spec.rows, config.mr) if isinstance(spec.rows, int) else config.nv
     depth = math.prod(int(extent) for extent in extents)

@@ -26,7 +26,7 @@ from ..template import Template
 from ..work import scalars_of
 from .contraction import LINE, Contraction, TileConfig, write_contraction
 from .staged import write_staged_contraction
-from .tiles import SYMBOLIC_ROWS, contraction_cost, tile_space
+from .tiles import SYMBOLIC_ROWS, ContractionSize, contraction_cost, tile_space
 
 
 class Conv2d(Template):
@@ -49,10 +49,7 @@ class Conv2d(Template):
             require(config.mr <= rows, f"{config.mr} rows in a tile, the problem has {rows}")
 
     def cost(self, problem: Problem, config: TileConfig, target: Cpu) -> float:
-        groups, depth, per_group = _sizes(problem)
-        rows = _rows(problem)
-        size = (groups, rows if isinstance(rows, int) else SYMBOLIC_ROWS, per_group, depth)
-        return contraction_cost(config, target, size)
+        return contraction_cost(config, target, _size(problem))
 
     def build(self, problem: Problem, config: TileConfig, target: Cpu) -> Scheduled:
         lanes = target.lanes(4)
@@ -67,9 +64,9 @@ class Conv2d(Template):
                 write_staged_contraction(spec, config, lanes)
             else:
                 write_contraction(spec, config, lanes)
-        rows = spec.rows if isinstance(spec.rows, int) else SYMBOLIC_ROWS
-        tasks = groups * panels * ceildiv(ceildiv(rows, config.mr), config.blocks)
-        task_ns = contraction_cost(config, target, (groups, rows, per_group, depth)) / tasks
+        size = _size(problem)
+        tasks = groups * panels * ceildiv(ceildiv(size.rows, config.mr), config.blocks)
+        task_ns = contraction_cost(config, target, size) / tasks
         return Scheduled(slot.program, {1: (packed, _packer(groups, width))}, str(config), task_ns)
 
 
@@ -150,6 +147,17 @@ def _sizes(problem: Problem) -> tuple[int, int, int]:
     r, s, c, o = (int(d) for d in problem.inputs[1].shape)
     groups = problem.attrs["groups"]
     return groups, r * s * c, o // groups
+
+
+def _size(problem: Problem) -> ContractionSize:
+    groups, depth, per_group = _sizes(problem)
+    rows = _rows(problem)
+    rows = rows if isinstance(rows, int) else SYMBOLIC_ROWS
+    # pixels of the image between those that neighbouring windows begin with take up cache too
+    (stride_h, stride_w), taps = problem.attrs["strides"], int(problem.inputs[1].shape[0])
+    apart = min(stride_h, taps) * stride_w
+    a_bytes = 4 * rows * apart * int(problem.inputs[1].shape[2])
+    return ContractionSize(groups, rows, per_group, depth, a_bytes)
 
 
 def _packer(groups: int, width: int) -> Any:

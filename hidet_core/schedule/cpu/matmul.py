@@ -23,7 +23,7 @@ from ..template import Template
 from ..work import TYPICAL_DIM, estimate, scalars_of, unravel
 from .contraction import LINE, Contraction, TileConfig, write_contraction
 from .staged import write_staged_contraction
-from .tiles import SYMBOLIC_ROWS, contraction_cost, tile_space
+from .tiles import SYMBOLIC_ROWS, ContractionSize, contraction_cost, tile_space
 
 
 class Matmul(Template):
@@ -66,13 +66,10 @@ class Matmul(Template):
                 write_staged_contraction(spec, config, lanes)
             else:
                 write_contraction(spec, config, lanes)
-        groups, rows, cols, _ = _size(problem)
-        tasks = (
-            groups
-            * ceildiv(cols, config.nv * lanes)
-            * ceildiv(ceildiv(rows, config.mr), config.blocks)
-        )
-        task_ns = contraction_cost(config, target, _size(problem)) / max(tasks, 1)
+        size = _size(problem)
+        chunks = ceildiv(ceildiv(size.rows, config.mr), config.blocks)
+        tasks = size.groups * ceildiv(size.cols, config.nv * lanes) * chunks
+        task_ns = contraction_cost(config, target, size) / max(tasks, 1)
         packed = {} if buffer is None or pack is None else {1: (buffer, pack)}
         return Scheduled(slot.program, packed, str(config), task_ns)
 
@@ -88,18 +85,16 @@ def _rows(problem: Problem) -> int | Expr:
     return product(shape[:-1]) if _packs(problem) else shape[-2]
 
 
-def _size(problem: Problem) -> tuple[int, int, int, int]:
-    """(groups, rows, cols, depth) for estimates."""
+def _size(problem: Problem) -> ContractionSize:
+    """For estimates."""
     rows = _rows(problem)
     groups = 1 if _packs(problem) else estimate(tuple(problem.output.shape[:-2]))
     depth = problem.inputs[0].shape[-1]
     cols = problem.output.shape[-1]
-    return (
-        groups,
-        rows if isinstance(rows, int) else SYMBOLIC_ROWS,
-        cols if isinstance(cols, int) else TYPICAL_DIM,
-        depth if isinstance(depth, int) else TYPICAL_DIM,
-    )
+    rows = rows if isinstance(rows, int) else SYMBOLIC_ROWS
+    cols = cols if isinstance(cols, int) else TYPICAL_DIM
+    depth = depth if isinstance(depth, int) else TYPICAL_DIM
+    return ContractionSize(groups, rows, cols, depth, 4 * rows * depth)
 
 
 def _packed(problem: Problem, width: int) -> tuple[Contraction, Buffer, Pack]:

@@ -1,19 +1,24 @@
 """The space of register tiles of a contraction, and the cost model that orders it.
 
-Costs count cycles of one core: multiply-adds on `fma_per_cycle` units, loads (broadcasts of `a`,
-vectors of `b`) on two ports, `b` streamed from the cache level its panel fits in. Sizes enter only
-here, never into the tiles themselves.
+Costs count cycles of one core: multiply-adds, loads (broadcasts of `a`, vectors of `b`), what the
+near caches and what lies beyond them can deliver. Sizes enter only here, never into the tiles.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from hidet_core.target.cpu import Cpu
 
 from .contraction import TileConfig
 
 CYCLES_PER_NS = 3.8
+LOADS_PER_CYCLE = 2
+FMA_LATENCY = 4.0  # cycles between steps that add to the same register
+NEAR_SHARE, OWN_SHARE = 0.8, 0.7  # of L1 and L2 that operands may fill
+L2_BYTES_PER_CYCLE, FAR_BYTES_PER_CYCLE = 30.0, 5.0
+TILE_CYCLES, VECTOR_CYCLES, TASK_CYCLES = 20.0, 2.0, 40.0  # to begin and store a tile, a task
 SYMBOLIC_ROWS = 256  # what a symbolic number of rows is taken for when tiles are compared
 
 _TILES = (
@@ -35,49 +40,73 @@ def tile_space(target: Cpu) -> Iterator[TileConfig]:
                 yield TileConfig(mr, nv, blocks, outer)
 
 
-def tile_cycles(mr: int, nv: int, target: Cpu) -> float:
-    """Cycles of one k step of an mr x nv tile with its operands in the nearest cache."""
-    fma = mr * nv / 2
-    loads = (mr + nv) / 2
-    spilled = max(0, mr * nv + min(nv, mr) + 1 - target.registers)
-    latency = 4.0 if mr * nv < 8 else 0.0
-    return max(fma, loads, latency) + 0.5 * spilled
+@dataclass(frozen=True)
+class ContractionSize:
+    """groups x rows x cols x depth; a_bytes: of one group's `a` in memory (an image is smaller than
+    rows * depth, since windows overlap).
+    """
+
+    groups: int
+    rows: int
+    cols: int
+    depth: int
+    a_bytes: int
 
 
-def contraction_cost(
-    config: TileConfig, target: Cpu, size: tuple[int, int, int, int], threads: int = 2
-) -> float:
-    """Predicted ns on one core of groups x rows x cols x depth, with a penalty for idle threads."""
-    groups, rows, cols, depth = size
-    lanes = target.lanes(4)
-    width = config.nv * lanes
-    panels = -(-cols // width)
-    full, rest = divmod(rows, config.mr)
-    panel_bytes = depth * width * 4
-    step = tile_cycles(config.mr, config.nv, target)
-    streamed = config.nv * 64 / _stream_bytes_per_cycle(panel_bytes, rows, config.mr, target)
-    per_tile = depth * max(step, streamed) + 20 + 2.5 * config.mr * config.nv
-    cycles = full * per_tile
-    if rest:
-        cycles += (
-            depth * max(tile_cycles(rest, config.nv, target), streamed)
-            + 20
-            + 2.5 * rest * config.nv
-        )
-    tasks = groups * panels * -(-(-(-rows // config.mr)) // config.blocks)
-    idle = -(-tasks // threads) * threads / tasks
+def step_cycles(rows: int, config: TileConfig, size: ContractionSize, target: Cpu) -> float:
+    """Cycles of one k step of a tile of `rows` rows."""
+    nv = config.nv
+    panel_bytes = size.depth * nv * target.vector_bytes
+    block_bytes = rows * size.depth * 4
+    near = panel_bytes + block_bytes <= NEAR_SHARE * target.l1_bytes
+    from_l2 = 0 if near or size.rows <= rows else nv * target.vector_bytes + rows * 4
+    spilled = max(0, rows * nv + min(nv, rows) + 1 - target.registers)
     return (
-        groups * panels * cycles * (idle if tasks < 8 * threads else 1.0) / CYCLES_PER_NS
-        + tasks * 20
+        max(
+            rows * nv / target.fma_per_cycle,
+            (rows + nv) / LOADS_PER_CYCLE,
+            from_l2 / L2_BYTES_PER_CYCLE,
+            FMA_LATENCY,
+        )
+        + 0.5 * spilled
     )
 
 
-def _stream_bytes_per_cycle(panel_bytes: int, rows: int, mr: int, target: Cpu) -> float:
-    """Bytes of `b` per cycle from the level of cache that holds a panel between row blocks."""
-    if rows <= mr:
-        return 8.0  # read once, from memory
-    if panel_bytes <= target.l1_bytes * 0.6:
-        return 128.0
-    if panel_bytes <= target.l2_bytes * 0.7:
-        return 48.0
-    return 14.0
+def far_bytes(config: TileConfig, size: ContractionSize, target: Cpu) -> tuple[float, float]:
+    """Bytes of `a` and of `b` that come from beyond the core's own cache, for one group."""
+    cache = OWN_SHARE * target.l2_bytes
+    panels = -(-size.cols // (config.nv * target.lanes(4)))
+    chunk = config.blocks * config.mr
+    a_bytes, b_bytes = size.a_bytes, size.depth * size.cols * 4
+    if config.outer == "panels":
+        panel_bytes = size.depth * config.nv * target.vector_bytes
+        again = panels if a_bytes + panel_bytes > cache else 1
+        # with half of the next panel on its way
+        blocks = -(-size.rows // config.mr) if 1.5 * panel_bytes > cache else 1
+        return a_bytes * again, b_bytes * blocks
+    chunk_bytes = a_bytes * min(chunk / size.rows, 1.0)
+    again = -(-size.rows // chunk) if b_bytes + chunk_bytes > cache else 1
+    return a_bytes, b_bytes * again
+
+
+def contraction_cost(
+    config: TileConfig, target: Cpu, size: ContractionSize, threads: int = 2
+) -> float:
+    """Predicted ns on one core, with a penalty for threads that wait for others."""
+    panels = -(-size.cols // (config.nv * target.lanes(4)))
+    full, rest = divmod(size.rows, config.mr)
+
+    def tile(rows: int) -> float:
+        step = step_cycles(rows, config, size, target)
+        return size.depth * step + TILE_CYCLES + VECTOR_CYCLES * rows * config.nv
+
+    blocks = full * tile(config.mr) + (tile(rest) if rest else 0.0)
+    compute = size.groups * panels * blocks
+    far_a, far_b = far_bytes(config, size, target)
+    streamed = size.groups * far_b / FAR_BYTES_PER_CYCLE
+    hidden = 0.8 if config.outer == "panels" and size.rows > config.mr else 0.3
+    cycles = compute + streamed * (1 - hidden) + max(0.0, streamed * hidden - compute)
+    cycles += 0.5 * size.groups * far_a / FAR_BYTES_PER_CYCLE
+    tasks = size.groups * panels * -(-(full + bool(rest)) // config.blocks)
+    idle = -(-tasks // threads) * threads / tasks
+    return (cycles * idle + tasks * TASK_CYCLES) / CYCLES_PER_NS
