@@ -14,7 +14,7 @@ import numpy as np
 
 from .build import Builder, KernelCache
 from .codegen import emit
-from .fusion import fuse_epilogue, fuse_prologue, trim_signature
+from .fusion import fuse_epilogue, fuse_prologue, name_shared, trim_signature
 from .graph.graph import Graph, consumers
 from .graph.groups import form_groups
 from .graph.passes import run_passes
@@ -74,10 +74,10 @@ def _compile(draft: Draft, symbols: tuple[Var, ...], builder: Builder, trace: Tr
     """Schedule the anchor, fuse its neighbours, lower, generate and build code."""
     scheduled = schedule(draft.problem, builder.cpu)
     program = trace("schedule", scheduled.program)
-    out = draft.problem.output
-    program = fuse_epilogue(program, out, draft.steps, draft.stored, draft.prologue)
+    program = fuse_epilogue(program, draft.problem.output, draft.steps, draft.stored)
     program = trace("fuse_epilogue", program)
     program = trace("fuse_prologue", fuse_prologue(program, draft.prologue))
+    program = trace("name_shared", name_shared(program))
     program = trace("signature", trim_signature(program, symbols, f"hidet_{draft.name}"))
     return Kernel(draft, scheduled, program, _build(program, builder, trace))
 
