@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import sys
-import warnings
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -21,9 +20,9 @@ import onnxruntime as ort
 from onnx import numpy_helper
 
 import hidet_ep  # noqa: F401  (registers the provider)
-from hidet_core.importer.registry import HANDLERS
 from hidet_ep.bench.providers import Provider, assignment
 from hidet_ep.handover import collect_reports
+from tests.onnx_backend.cases import load_cases
 
 CPU, HIDET = Provider("CPUExecutionProvider"), Provider("HidetEP", (("claim", "all"),))
 SEVERAL = "several"  # in place of the operator: the body of an ONNX function, mostly
@@ -48,19 +47,6 @@ class Outcome:
     failed: tuple[str, ...] = ()
 
 
-def load_cases():
-    """Node tests in which there is an operator that we import."""
-    warnings.simplefilter("ignore")  # about overflows on purpose, while onnx makes its data
-    from onnx.backend.test.loader import load_model_tests
-
-    cases = load_model_tests(kind="node")
-    return [case for case in cases if any(_is_ours(node) for node in case.model.graph.node)]
-
-
-def _is_ours(node):
-    return (node.domain if node.domain != "ai.onnx" else "", node.op_type) in HANDLERS
-
-
 def run_case(case):
     """The outcomes of a case, as it is and frozen (where there is something to freeze)."""
     nodes = case.model.graph.node
@@ -74,6 +60,8 @@ def run_case(case):
 
 def _freeze(model, data_sets):
     """Small integer inputs as constants, None where there is none; only one data set fits them."""
+    if not data_sets:
+        return None
     inputs, expected = data_sets[0]
     names = [info.name for info in model.graph.input]
     chosen = {
