@@ -19,7 +19,8 @@ def tell_model(trace: Trace, kernels: Sequence[Kernel], cached: int, seconds: fl
         for number, kernel in enumerate(kernels):
             tell(f"{name}: kernel {number:03} {kernel_line(kernel)}")
     if debug >= MODELS:
-        tell(f"{name}: {len(kernels)} kernels, {cached} of them cached, {seconds:.2f} s")
+        count = f"{len(kernels)} kernel{'s' * (len(kernels) != 1)}"
+        tell(f"{name}: {count}, {cached} of them cached, {seconds:.2f} s")
 
 
 def kernel_line(kernel: Kernel) -> str:
