@@ -1,5 +1,6 @@
 """The compiler of HidetEP: what the execution provider (and nobody else above it) may use."""
 
+from .arrays import ArrayKernel, BadArgument, compile_kernel, kernel
 from .base.errors import BadOption, CompilerBug, HidetError, ProgramError, Rejected, Unsupported
 from .build import KernelCache
 from .importer import OnnxGraph, OnnxNode, OnnxValue, explain_node, from_model
@@ -7,6 +8,8 @@ from .pipeline import CompiledPartition, compile_graph, compile_partition
 from .stages import CompileOptions, KernelReport, PartitionReport
 
 __all__ = [
+    "ArrayKernel",
+    "BadArgument",
     "BadOption",
     "CompileOptions",
     "CompiledPartition",
@@ -22,7 +25,9 @@ __all__ = [
     "Rejected",
     "Unsupported",
     "compile_graph",
+    "compile_kernel",
     "compile_partition",
     "explain_node",
     "from_model",
+    "kernel",
 ]

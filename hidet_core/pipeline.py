@@ -6,15 +6,16 @@ arrow of docs/map.md is a line here, in order; stages know nothing of each other
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
 
-from .build import Builder, KernelCache
+from .build import Builder, KernelCache, assembly
 from .codegen import emit
-from .fusion import fuse_epilogue, fuse_prologue, trim_signature
+from .fusion import fuse_epilogue, fuse_prologue, name_shared, trim_signature
 from .graph.graph import Graph, consumers
 from .graph.groups import form_groups
 from .graph.passes import run_passes
@@ -26,7 +27,20 @@ from .ir.stmt import Program
 from .lower import LOWERING
 from .plan import serialize
 from .schedule.choose import schedule
-from .stages import CompileOptions, Draft, Kernel, PartitionReport, Trace, assemble, draft_group
+from .stages import (
+    CompileOptions,
+    Draft,
+    Kernel,
+    PartitionReport,
+    Trace,
+    assemble,
+    config_text,
+    draft_group,
+    group_text,
+    repro_text,
+    tell_model,
+    wait,
+)
 from .target import host
 
 
@@ -53,19 +67,23 @@ def compile_partition(
 
 def compile_graph(graph: Graph, options: CompileOptions | None = None) -> CompiledPartition:
     """Compile a graph for the CPU of this machine."""
-    options = options or CompileOptions()
-    trace = Trace.open(graph.name, options)
-    trace("import", graph)
-    graph = run_passes(graph, after=trace)
-    graph = trace("make_storable", make_storable(graph))
-    storage, readers, symbols = plan_storage(graph), consumers(graph), graph.symbols
+    options, start = options or CompileOptions(), time.perf_counter()
     cache = KernelCache.open(options.cache_dir) if options.cache else KernelCache.disabled()
-    kernels = []
-    with cache, Builder(host(), cache) as builder:
+    kernels: list[Kernel] = []
+    with Trace.open(graph, options) as trace, cache, Builder(host(), cache) as builder:
+        trace("import", graph)
+        graph = run_passes(graph, after=trace)
+        graph = trace("make_storable", make_storable(graph))
+        storage, readers = plan_storage(graph), consumers(graph)
         for number, group in enumerate(form_groups(graph)):
             draft = draft_group(group, graph, storage, readers)
-            kernels.append(_compile(draft, symbols, builder, trace.kernel(number, draft.name)))
+            with trace.kernel(number, draft.name) as inner:
+                inner.note("00_group.txt", lambda: group_text(draft, graph, storage))
+                inner.note("repro.py", lambda: repro_text(draft, graph, inner.path))
+                kernels.append(_compile(draft, graph.symbols, builder, inner))
+        wait(kernels)
         plan, constants = assemble(graph, storage, kernels)
+        tell_model(trace, kernels, cache.hits, time.perf_counter() - start)
     report = PartitionReport(tuple(kernel.report for kernel in kernels))
     return CompiledPartition(serialize(plan), constants, report)
 
@@ -73,23 +91,28 @@ def compile_graph(graph: Graph, options: CompileOptions | None = None) -> Compil
 def _compile(draft: Draft, symbols: tuple[Var, ...], builder: Builder, trace: Trace) -> Kernel:
     """Schedule the anchor, fuse its neighbours, lower, generate and build code."""
     scheduled = schedule(draft.problem, builder.cpu)
+    trace.configs(lambda: config_text(draft.problem, scheduled, builder.cpu))
     program = trace("schedule", scheduled.program)
-    out = draft.problem.output
-    program = fuse_epilogue(program, out, draft.steps, draft.stored, draft.prologue)
+    program = fuse_epilogue(program, draft.problem.output, draft.steps, draft.stored)
     program = trace("fuse_epilogue", program)
     program = trace("fuse_prologue", fuse_prologue(program, draft.prologue))
+    program = trace("name_shared", name_shared(program))
     program = trace("signature", trim_signature(program, symbols, f"hidet_{draft.name}"))
-    return Kernel(draft, scheduled, program, _build(program, builder, trace))
+    return Kernel(draft, scheduled, program, _build(program, builder, trace), trace)
 
 
 def _build(program: Program, builder: Builder, trace: Trace) -> Future[bytes]:
     """The machine code of a program: from the cache, or lowered and compiled."""
-    key = builder.key(text(program))
+    edited = trace.override()
+    key = builder.key(text(program), edited)
     image = builder.lookup(key)
-    if image is not None and not trace.is_dumping:
+    if image is not None and not trace.is_active:
         done: Future[bytes] = Future()
         done.set_result(image)
         return done
     for lower in LOWERING:
         program = trace(lower.__name__, lower(program))
-    return builder.compile(key, trace("codegen", emit(program)))
+    source = trace.source(edited or emit(program))
+    compiled = builder.compile(key, source)
+    trace.note("kernel.s", lambda: assembly(source, builder.cpu))
+    return compiled

@@ -34,8 +34,10 @@ MAY_IMPORT: dict[str, str] = {
     "tune": "base ir target",
     # the joints between the packages above, for pipeline.py
     "stages": "base ir compute ops graph schedule fusion plan target",
+    # users' kernels on NumPy arrays
+    "arrays": "base ir lang lower codegen build target stages",
 }
-TOP_MODULES = {"__init__", "__main__", "pipeline"}  # they know all stages
+TOP_MODULES = {"__init__", "__main__", "commands", "pipeline"}  # they know all stages
 
 # third-party packages that only some machines have: these alone may be imported in a function
 OPTIONAL = {"onnx", "onnxruntime", "cuda", "nvidia", "torch"}

@@ -86,6 +86,8 @@ void ReadTensor(const Api& api, const ort::OrtValue& tensor, int& dtype,
   if (dtype == kStringType) return;
   api.Check(api->GetTensorData(&tensor, &data));
   api.Check(api->GetTensorSizeInBytes(&tensor, &bytes));
+  static constexpr char kNoBytes[1] = {};
+  if (data == nullptr && bytes == 0) data = kNoBytes;  // it has no elements, and is readable
 }
 
 void ReadConstant(const Api& api, const ort::OrtValueInfo& info, ValueView& value) {

@@ -55,6 +55,8 @@ class CompilerBug(HidetError):
         hint = f" (dump: {dump_dir})" if dump_dir else " (set HIDET_DUMP=dir to see every stage)"
         super().__init__(f"internal error in {stage}: {why}{hint}")
         self.stage = stage
+        self.why = why
+        self.dump_dir = dump_dir
 
 
 def require(condition: bool, rule: str) -> None:

@@ -5,17 +5,21 @@ gives: spec "scheduled", loads only real tensors
 rewrite, for x[i] = f(y[map(i)], ...):
 
     load(x, i)   ->   f(load(y, map(i)), ...)          through chains of any depth
+
+A masked load becomes a value all of whose loads have the mask. Within one statement equal loads
+become one expression object, so that a value with many readers does not grow the code with every
+level; `name_shared` then gives such objects names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from hidet_core.compute.definition import Definition
-from hidet_core.ir.expr import Buffer, Expr, Load
-from hidet_core.ir.node import rewrite
-from hidet_core.ir.stmt import Program
+from hidet_core.ir.expr import Buffer, Const, Expr, Load, both
+from hidet_core.ir.node import rebuild, rewrite
+from hidet_core.ir.stmt import Program, Stmt
 from hidet_core.ir.substitute import substitute
 
 Definitions = Mapping[Buffer, Definition]
@@ -23,21 +27,63 @@ Definitions = Mapping[Buffer, Definition]
 
 def fuse_prologue(program: Program, definitions: Definitions) -> Program:
     """Replace every load of a defined buffer by its value."""
-    return inline(program, definitions) if definitions else program
+    if not definitions:
+        return program
+    inliner = _Inliner(definitions)
+
+    def rule(node: Any) -> Any:
+        if isinstance(node, Stmt):  # its expressions are done
+            inliner.forget()
+        return inliner.load(node) if isinstance(node, Load) else None
+
+    return rewrite(program, rule)
 
 
-def inline(root: Any, definitions: Definitions) -> Any:
-    """root with the loads of defined buffers replaced by what they would load, recursively."""
-    return rewrite(
-        root, lambda node: _inline_load(node, definitions) if isinstance(node, Load) else None
+def inline(value: Expr, definitions: Definitions) -> Expr:
+    """The value with the loads of defined buffers replaced by what they would load, recursively."""
+    return _Inliner(definitions).value(value)
+
+
+class _Inliner:
+    """Values of defined buffers, by buffer and index."""
+
+    def __init__(self, definitions: Definitions) -> None:
+        self.definitions = definitions
+        # with the load itself: an id means something only while its object lives
+        self.known: dict[Hashable, tuple[Load, Expr]] = {}
+
+    def forget(self) -> None:
+        self.known.clear()
+
+    def value(self, value: Expr) -> Expr:
+        return rewrite(value, lambda node: self.load(node) if isinstance(node, Load) else None)
+
+    def load(self, node: Load) -> Expr | None:
+        """What a load of a defined buffer would load."""
+        definition = self.definitions.get(node.buffer)
+        if definition is None:
+            return None
+        key = (node.buffer, _identity(node.indices), id(node.mask))
+        if key not in self.known:
+            axes = dict(zip(definition.axes, node.indices, strict=True))
+            value = substitute(definition.value, axes, fresh=True)
+            if node.mask is not None:
+                value = _masked(value, node.mask)
+            self.known[key] = (node, self.value(value))
+        return self.known[key][1]
+
+
+def _identity(indices: Sequence[Expr]) -> Hashable:
+    """Equal for equal indices, as far as objects tell."""
+    return tuple(
+        ("const", index.value) if isinstance(index, Const) else id(index) for index in indices
     )
 
 
-def _inline_load(node: Load, definitions: Definitions) -> Expr | None:
-    definition = definitions.get(node.buffer)
-    if definition is None:
-        return None
-    value = substitute(
-        definition.value, dict(zip(definition.axes, node.indices, strict=True)), fresh=True
-    )
-    return inline(value, definitions)
+def _masked(value: Expr, mask: Expr) -> Expr:
+    def rule(node: Any) -> Expr | None:
+        if not isinstance(node, Load):
+            return None
+        return rebuild(node, {"mask": mask if node.mask is None else both(mask, node.mask)})
+
+    return rewrite(value, rule)

@@ -1,15 +1,17 @@
-"""Fusion groups: one anchor, prologues of its inputs, an epilogue chain of its output.
+"""Fusion groups: one anchor, prologues of its inputs, an epilogue of its output.
 
 takes: a graph after all passes      gives: groups in an order in which they can run
-An anchor absorbs the injective consumers of its output as long as each element of the value has one
-place in theirs (Hidet, ASPLOS'23, section 5.2); other inputs of an absorbed operator must exist
-before the anchor, so the order of anchors is an order of groups. Injective operators that are left
-join their only consumer as a prologue, or become anchors themselves. Concats have no group: their
-inputs are stored into parts of their output (see storage.py).
+An anchor absorbs the injective consumers of its output, and theirs, as long as each element of the
+value has one place in their outputs (Hidet, ASPLOS'23, section 5.2). Other inputs of an absorbed
+operator must exist before the anchor, so the order of anchors is an order of groups. Injective
+operators that are left join their consumers' group as a prologue, or become anchors themselves.
+Concats have no group: their inputs are stored into parts of their output (see storage.py).
 """
 
 from __future__ import annotations
 
+import heapq
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hidet_core.compute.dims import same_shape
@@ -18,24 +20,23 @@ from .graph import Graph, Operator, Value, consumers, producers
 
 # templates that read their first input once per output element (or stage it): prologues are cheap
 _TAKES_PROLOGUE = ("softmax", "log_softmax", "layer_norm", "rms_norm", "reduce", "matmul", "lrn")
-_LAYOUT = ("transpose", "reshape", "broadcast_to", "slice")
 
 
 @dataclass(frozen=True, eq=False)
 class FusionGroup:
-    """epilogue: (operator, index of its input that receives the running value), in order."""
+    """Both prologue and epilogue are in the order of the graph."""
 
     anchor: Operator
-    epilogue: tuple[tuple[Operator, int], ...]
+    epilogue: tuple[Operator, ...]
     prologue: tuple[Operator, ...]
 
     @property
     def operators(self) -> tuple[Operator, ...]:
-        return (*self.prologue, self.anchor, *(operator for operator, _ in self.epilogue))
+        return (*self.prologue, self.anchor, *self.epilogue)
 
 
 def form_groups(graph: Graph) -> tuple[FusionGroup, ...]:
-    """All operators but concats, each in one group (layout prologues may be in several)."""
+    """All operators but concats, each in one group."""
     return _Former(graph).run()
 
 
@@ -46,7 +47,7 @@ class _Former:
         self.producer = producers(graph)
         self.consumers = consumers(graph)
         self.outputs = set(graph.outputs)
-        self.epilogues: dict[Operator, list[tuple[Operator, int]]] = {}
+        self.epilogues: dict[Operator, list[Operator]] = {}
         self.prologues: dict[Operator, list[Operator]] = {}
         self.owner: dict[Operator, Operator] = {}  # operator -> anchor of its group
 
@@ -70,35 +71,51 @@ class _Former:
                 groups.append(FusionGroup(operator, epilogue, prologue))
         return tuple(groups)
 
-    def _absorb(self, anchor: Operator) -> list[tuple[Operator, int]]:
-        chain: list[tuple[Operator, int]] = []
-        value = anchor.output if len(anchor.outputs) == 1 else None
-        while value is not None:
-            found = next(
-                (c for c in self.consumers.get(value, ()) if self._fits(c, value, anchor)), None
-            )
-            if found is None:
-                break
-            self.owner[found] = anchor
-            chain.append((found, found.inputs.index(value)))
-            value = found.output
-        return chain
+    def _absorb(self, anchor: Operator) -> list[Operator]:
+        """The epilogue of an anchor: consumers of its output and of each other, in order."""
+        if len(anchor.outputs) != 1:
+            return []
+        # of each value inside, a number that tells where its elements are: values with the same
+        # one have them at the same index, operators that move elements give a new one
+        frames = {anchor.output: 0}
+        found: list[Operator] = []
+        waiting = self._places(anchor.output)
+        while waiting:
+            operator = self.graph.operators[heapq.heappop(waiting)]
+            if operator in self.owner or not self._fits(operator, frames, anchor):
+                continue
+            self.owner[operator] = anchor
+            found.append(operator)
+            (main, *_) = (value for value in operator.inputs if value in frames)
+            frames[operator.output] = frames[main] if operator.op.elementwise else len(found)
+            for place in self._places(operator.output):
+                heapq.heappush(waiting, place)
+        return found
 
-    def _fits(self, consumer: Operator, value: Value, anchor: Operator) -> bool:
-        """Whether a consumer can be the next of the chain that `value` ends."""
-        op = consumer.op
-        if op.kind != "injective" or op.name == "concat" or consumer in self.owner:
-            return False
-        if len(consumer.outputs) != 1 or consumer.inputs.count(value) != 1:
-            return False
-        one_place = op.elementwise and same_shape(value.type.shape, consumer.output.type.shape)
-        if not one_place and op.scatter is None:
-            return False
-        return all(self._before(other, anchor) for other in consumer.inputs if other is not value)
+    def _places(self, value: Value) -> list[int]:
+        """Where in the graph a value is read, ascending."""
+        return [self.place[operator] for operator in self.consumers.get(value, ())]
 
-    def _before(self, value: Value, anchor: Operator) -> bool:
-        producer = self.producer.get(value)
-        return producer is None or self.place[producer] < self.place[anchor]
+    def _fits(self, operator: Operator, frames: dict[Value, int], anchor: Operator) -> bool:
+        """Whether a consumer of values inside (the keys of frames) can join the epilogue."""
+        op = operator.op
+        if op.kind != "injective" or op.name == "concat" or len(operator.outputs) != 1:
+            return False
+        mains = [value for value in operator.inputs if value in frames]
+        if op.elementwise:
+            shape = operator.output.type.shape
+            if len({frames[main] for main in mains}) != 1:
+                return False
+            if not all(same_shape(main.type.shape, shape) for main in mains):
+                return False
+        elif op.scatter is None or len(operator.inputs) != 1:
+            return False
+        return self._exist(set(operator.inputs) - set(mains), anchor)
+
+    def _exist(self, values: Iterable[Value], anchor: Operator) -> bool:
+        """Whether all values are there before the anchor runs."""
+        made = [self.producer[value] for value in values if value in self.producer]
+        return all(self.place[operator] < self.place[anchor] for operator in made)
 
     def _home(self, operator: Operator) -> Operator | None:
         """The anchor whose group takes an injective operator as a prologue."""
@@ -106,21 +123,24 @@ class _Former:
             return None
         users = self.consumers.get(operator.output, [])
         homes = {self.owner.get(user) for user in users}
-        if len(homes) != 1 or None in homes or not users:
+        if len(homes) != 1 or None in homes:
             return None
         (anchor,) = homes
-        assert anchor is not None
+        assert anchor is not None, "None was excluded"
         return anchor if all(self._accepts(anchor, user, operator) for user in users) else None
 
     def _accepts(self, anchor: Operator, user: Operator, operator: Operator) -> bool:
+        """Whether a group takes an operator as a prologue of one of its operators."""
         if user is not anchor or anchor.op.kind == "injective":
             return True
-        name = anchor.op.name
         if operator.output is not anchor.inputs[0] or anchor.inputs.count(operator.output) > 1:
             return False
-        if name == "conv2d":
-            w = anchor.inputs[1].type.shape
-            return (
-                w[0] == w[1] == 1 and not any(anchor.attrs["pads"]) and anchor.attrs["groups"] == 1
-            )
-        return name in _TAKES_PROLOGUE
+        return (
+            _reads_once(anchor) if anchor.op.name == "conv2d" else anchor.op.name in _TAKES_PROLOGUE
+        )
+
+
+def _reads_once(conv: Operator) -> bool:
+    """Whether a convolution reads each element of its input at one tap only."""
+    rows, columns, *_ = conv.inputs[1].type.shape
+    return rows == columns == 1 and not any(conv.attrs["pads"]) and conv.attrs["groups"] == 1

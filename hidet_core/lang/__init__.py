@@ -12,7 +12,8 @@ outside (docs/tutorial.md).
 from typing import Any
 
 from hidet_core.ir import dtypes as _dtypes
-from hidet_core.ir.expr import Expr, both, cast, eq, maximum, minimum, ne, select, unary, wrap
+from hidet_core.ir.expr import Expr, both, eq, maximum, minimum, ne, select, unary, wrap
+from hidet_core.ir.expr import cast as _cast
 from hidet_core.mapping import custom, repeat, spatial
 
 from .language import (
@@ -44,6 +45,11 @@ i8 = TensorType(_dtypes.i8)
 def ceildiv(a: Any, b: Any) -> Any:
     """a / b rounded up; an int for ints."""
     return (a + b - 1) // b if isinstance(a, Expr) or isinstance(b, Expr) else -(-a // b)
+
+
+def cast(a: Any, dtype: Any) -> Expr:
+    """a as another dtype: f32, or its name."""
+    return _cast(a, dtype.dtype if isinstance(dtype, TensorType) else _dtypes.dtype(dtype))
 
 
 def exp(a: Any) -> Expr:

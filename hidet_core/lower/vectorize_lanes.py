@@ -10,6 +10,8 @@ Values that do not depend on the lane stay scalar until they meet one that does.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from hidet_core.base.errors import CompilerBug
 from hidet_core.ir import poly as P
 from hidet_core.ir.dtypes import i64
@@ -32,25 +34,42 @@ from hidet_core.ir.expr import (
     unary,
 )
 from hidet_core.ir.node import rebuild, rewrite, walk
+from hidet_core.ir.ranges import INF
 from hidet_core.ir.simplify import Simplifier
 from hidet_core.ir.stmt import For, If, Let, Prefetch, Program, Seq, Stmt, Store, seq
 
 
 def vectorize_lanes(program: Program) -> Program:
     """Vectorise every 'lanes' loop."""
+    bounds = _bounds(program)
     return rewrite(
         program,
-        lambda node: _vectorize(node) if isinstance(node, For) and node.kind == "lanes" else None,
+        lambda node: (
+            _vectorize(node, bounds) if isinstance(node, For) and node.kind == "lanes" else None
+        ),
     )
 
 
-def _vectorize(loop: For) -> Stmt:
+def _bounds(program: Program) -> dict[Var, tuple[float, float]]:
+    """What is known of the variables that are bound around a lanes loop; else the simplifier would
+    take them for sizes, which are never 0.
+    """
+    bounds = {program.task: (0.0, INF)}
+    for node in walk(program.body):
+        if isinstance(node, For):
+            bounds[node.var] = (0.0, INF)
+        elif isinstance(node, Let):
+            bounds[node.var] = (-INF, INF)
+    return bounds
+
+
+def _vectorize(loop: For, bounds: dict[Var, tuple[float, float]]) -> Stmt:
     if not isinstance(loop.extent, Const):
         raise CompilerBug("vectorize_lanes", "the number of lanes is not a constant")
     if any(isinstance(node, For) and node.kind == "lanes" for node in walk(loop.body)):
         raise CompilerBug("vectorize_lanes", "a lanes loop inside a lanes loop")
     try:
-        return _Vectorizer(loop.var, int(loop.extent.value)).stmt(loop.body, None)
+        return _Vectorizer(loop.var, int(loop.extent.value), bounds).stmt(loop.body, None)
     except _OneElement:
         return rebuild(loop, {"kind": "serial"})
 
@@ -62,10 +81,12 @@ class _OneElement(Exception):
 class _Vectorizer:
     """Vectorises over one lane variable."""
 
-    def __init__(self, lane: Var, lanes: int) -> None:
+    def __init__(self, lane: Var, lanes: int, bounds: Mapping[Var, tuple[float, float]]) -> None:
         self.lane = lane
         self.lanes = lanes
-        self.simplifier = Simplifier({lane: lanes})
+        self.simplifier = Simplifier()
+        self.simplifier.bounds.update(bounds)
+        self.simplifier.bind(lane, lanes)
         self.vectors: dict[Var, Var] = {}  # let-bound values that depend on the lane
         self.memo: dict[tuple[int, int], tuple[Expr, Expr]] = {}
         self.uses: dict[int, tuple[Expr, bool]] = {}

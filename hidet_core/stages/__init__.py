@@ -3,9 +3,12 @@ from kernels, options, reports, the trace of all stages.
 """
 
 from .assemble import assemble
+from .describe import config_text, group_text
 from .draft import Draft, draft_group
-from .kernel import Kernel, KernelReport, PartitionReport
+from .kernel import Kernel, KernelReport, PartitionReport, wait
 from .options import CompileOptions
+from .repro import repro_text
+from .summary import tell_model
 from .trace import Trace
 
 __all__ = [
@@ -16,5 +19,10 @@ __all__ = [
     "PartitionReport",
     "Trace",
     "assemble",
+    "config_text",
     "draft_group",
+    "group_text",
+    "repro_text",
+    "tell_model",
+    "wait",
 ]

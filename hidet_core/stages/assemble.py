@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
@@ -48,13 +48,14 @@ def _spec(name: str, value: Value) -> TensorSpec:
 
 def _launch(kernel: Kernel, code: int, memory: _Memory) -> Launch:
     program, scheduled = kernel.program, kernel.scheduled
-    inputs = kernel.draft.group.anchor.inputs
-    packed = {buffer: (inputs[k], pack) for k, (buffer, pack) in scheduled.packed.items()}
+    anchor = kernel.draft.group.anchor
+    packed = {buffer: (anchor.inputs[k], pack) for k, (buffer, pack) in scheduled.packed.items()}
     arguments = []
     for param in program.params:
         if param in packed:
             value, pack = packed[param]
-            arguments.append(memory.packed(value, scheduled.config, pack))
+            form = (anchor.op.name, param.shape, scheduled.config)
+            arguments.append(memory.packed(value, form, pack))
         else:
             arguments.append(memory.argument(kernel.draft.values[param]))
     work = max(float(scheduled.task_ns), MIN_TASK_NS)
@@ -83,9 +84,9 @@ class _Memory:
             self._add(storage.root, PlanBuffer(kind, index, bytes_, _halo_key(storage.root)))
         return Argument(self.places[storage.root], _dim(storage.offset * size))
 
-    def packed(self, value: Value, config: str, pack: Pack) -> Argument:
-        """A constant as the schedule of that config wants it."""
-        key = (value, config)
+    def packed(self, value: Value, form: Hashable, pack: Pack) -> Argument:
+        """A constant as a schedule wants it; equal forms mean equal arrays."""
+        key = (value, form)
         if key in self.places:
             return Argument(self.places[key])
         return Argument(self._constant(key, pack(self.graph.constants[value])))

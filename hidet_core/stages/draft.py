@@ -5,7 +5,7 @@ takes: a group, the storage of its values      gives: a Draft; nothing after it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hidet_core.compute.definition import Definition, loads
@@ -13,7 +13,7 @@ from hidet_core.fusion import Step, inline
 from hidet_core.graph.graph import Graph, Operator, Value
 from hidet_core.graph.groups import FusionGroup
 from hidet_core.graph.storage import Storage
-from hidet_core.ir.expr import Buffer, Const, Expr, Var
+from hidet_core.ir.expr import Buffer, Const, Var
 from hidet_core.schedule.problem import Problem
 
 MAX_NAME = 60
@@ -46,14 +46,14 @@ def draft_group(
     prologue = {buffers.of(o.output): defined[o][-1] for o in group.prologue}
     prologue |= buffers.literals()
     inside = [value for operator in group.operators for value in operator.outputs]
+    running = {operator.output for operator in (group.anchor, *group.epilogue)}
     return Draft(
         group,
         "_".join(dict.fromkeys(operator.op.name for operator in group.operators))[:MAX_NAME],
         _problem(group.anchor, defined[group.anchor], buffers, prologue),
         prologue,
         tuple(
-            Step(defined[operator][-1], buffers.of(operator.inputs[k]), _place(operator, k))
-            for operator, k in group.epilogue
+            _step(operator, defined[operator][-1], running, buffers) for operator in group.epilogue
         ),
         frozenset(buffers.of(v) for v in inside if _is_stored(v, group, graph, readers)),
         {buffer: value for value, buffer in buffers.known.items()},
@@ -125,13 +125,20 @@ def _problem(
     )
 
 
-def _place(operator: Operator, k: int) -> Callable[[Sequence[Expr]], Sequence[Expr]]:
-    """Where an element of input k goes in the operator's output."""
+def _step(
+    operator: Operator, definition: Definition, running: Collection[Value], buffers: _Buffers
+) -> Step:
+    """An operator of the epilogue; running: the values of the anchor and the epilogue."""
+    mains = tuple(buffers.of(v) for v in dict.fromkeys(operator.inputs) if v in running)
     scatter = operator.op.scatter
     if scatter is None:
-        return lambda index: index
+        return Step(definition, mains, lambda index: index)
     types = tuple(value.type for value in operator.inputs)
-    return lambda index: scatter(k, index, types, operator.output.type, operator.attrs)
+    return Step(
+        definition,
+        mains,
+        lambda index: scatter(0, index, types, operator.output.type, operator.attrs),
+    )
 
 
 def _is_stored(

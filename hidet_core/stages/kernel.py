@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from hidet_core.ir.stmt import Program
 from hidet_core.schedule.problem import Scheduled
 
 from .draft import Draft
+from .trace import Trace
 
 
 @dataclass(frozen=True)
@@ -29,14 +31,22 @@ class PartitionReport:
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """program: scheduled and fused; image: its machine code, once it is compiled."""
+    """program: scheduled and fused; image: its machine code, once compiled; trace: its own."""
 
     draft: Draft
     scheduled: Scheduled
     program: Program
     image: Future[bytes]
+    trace: Trace
 
     @property
     def report(self) -> KernelReport:
         ops = tuple(operator.op.name for operator in self.draft.group.operators)
         return KernelReport(self.program.name, ops, self.scheduled.config)
+
+
+def wait(kernels: Iterable[Kernel]) -> None:
+    """Until all are compiled. Raises CompilerBug where LLVM refused one."""
+    for kernel in kernels:
+        with kernel.trace:
+            kernel.image.result()

@@ -1,0 +1,143 @@
+"""A process that runs some of ONNX's backend node tests: `python -m tests.onnx_backend.worker`.
+
+arguments: which of how many parts, how many cases of that part to skip. Standard output: lines of
+JSON, {"start": name} before each case and an outcome after it, so that whoever reads them knows
+which case took the process down.
+
+A case is run as it is and "frozen": with its small integer inputs as constants, as exporters write
+them, because axes, pads and shapes that arrive at run time are refused by design.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from onnx import numpy_helper
+
+import hidet_ep  # noqa: F401  (registers the provider)
+from hidet_ep.bench.providers import Provider, assignment
+from hidet_ep.handover import collect_reports
+from tests.onnx_backend.cases import load_cases
+
+CPU, HIDET = Provider("CPUExecutionProvider"), Provider("HidetEP", (("claim", "all"),))
+SEVERAL = "several"  # in place of the operator: the body of an ONNX function, mostly
+FROZEN_ELEMENTS = 64
+SCALED = ("Resize", "Upsample")  # their scales are floats
+FATAL_ONLY = 4
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """cpu, hidet: "" where the provider passes, else what is wrong. op: of a model of one node.
+
+    claimed: nodes that HidetEP took, of `nodes`; failed: groups it wanted and could not compile.
+    """
+
+    case: str
+    op: str
+    cpu: str
+    hidet: str = ""
+    claimed: int = 0
+    nodes: int = 0
+    failed: tuple[str, ...] = ()
+
+
+def run_case(case):
+    """The outcomes of a case, as it is and frozen (where there is something to freeze)."""
+    nodes = case.model.graph.node
+    op = nodes[0].op_type if len(nodes) == 1 else SEVERAL
+    variants = [(case.name, case.model, case.data_sets)]
+    frozen = _freeze(case.model, case.data_sets)
+    if frozen:
+        variants.append((f"{case.name}:frozen", *frozen))
+    return [_run_variant(name, op, model, data, case) for name, model, data in variants]
+
+
+def _freeze(model, data_sets):
+    """Small integer inputs as constants, None where there is none; only one data set fits them."""
+    if not data_sets:
+        return None
+    inputs, expected = data_sets[0]
+    names = [info.name for info in model.graph.input]
+    chosen = {
+        name: array
+        for place, (name, array) in enumerate(zip(names, inputs, strict=False))
+        if place and isinstance(array, np.ndarray)
+        if array.dtype == np.int64 or model.graph.node[0].op_type in SCALED
+        if array.ndim <= 1 and array.size <= FROZEN_ELEMENTS
+    }
+    if not chosen:
+        return None
+    frozen = onnx.ModelProto()
+    frozen.CopyFrom(model)
+    kept = [info for info in model.graph.input if info.name not in chosen]
+    del frozen.graph.input[:]
+    frozen.graph.input.extend(kept)
+    frozen.graph.initializer.extend(numpy_helper.from_array(a, n) for n, a in chosen.items())
+    feeds = [a for n, a in zip(names, inputs, strict=False) if n not in chosen]
+    return frozen, [(feeds, expected)]
+
+
+def _run_variant(name, op, model, data_sets, case):
+    model = model.SerializeToString()
+    cpu, _ = _run_on(CPU, model, data_sets, case)
+    if cpu:
+        return Outcome(name, op, cpu)
+    with collect_reports() as reports:
+        hidet, claims = _run_on(HIDET, model, data_sets, case)
+    failed = tuple(text for report in reports for text in report.result.warnings)
+    return Outcome(name, op, cpu, hidet, *claims, failed)
+
+
+def _run_on(provider, model, data_sets, case):
+    """What is wrong on that provider, "" if nothing; (nodes it took, nodes in all)."""
+    claims = (0, 0)
+    try:
+        session = _open(model, provider)
+        counted = assignment(session, provider)
+        claims = counted.claimed, counted.nodes
+        for inputs, expected in data_sets:
+            names = [item.name for item in session.get_inputs()]
+            outputs = session.run(None, dict(zip(names, inputs, strict=False)))
+            _compare(outputs, expected, case)
+    except Exception as error:  # whatever a provider raises is an outcome
+        return f"{type(error).__name__}: {' '.join(str(error).split())[:400]}", claims
+    return "", claims
+
+
+def _open(model, provider):
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = FATAL_ONLY
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    wanted = [(provider.name, dict(provider.options))]
+    return ort.InferenceSession(model, options, providers=wanted, enable_fallback=0)
+
+
+def _compare(outputs, expected, case):
+    assert len(outputs) == len(expected), "number of outputs"
+    for mine, want in zip(outputs, expected, strict=True):
+        if np.asarray(want).dtype.kind in "fiub":
+            assert (mine.dtype, mine.shape) == (want.dtype, want.shape), (
+                f"{mine.dtype}{mine.shape}, expected {want.dtype}{want.shape}"
+            )
+            np.testing.assert_allclose(mine, want, rtol=case.rtol, atol=case.atol)
+        else:
+            assert str(mine) == str(want)
+
+
+def main(part, parts, skip):
+    for case in load_cases()[part::parts][skip:]:
+        print(json.dumps({"start": case.name}), flush=True)
+        for outcome in run_case(case):
+            print(json.dumps(asdict(outcome)), flush=True)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
