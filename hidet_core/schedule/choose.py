@@ -1,10 +1,12 @@
-"""Choose a template and a config for a problem: the first template that accepts it, the config its
-cost model likes best.
+"""Choose a template and a config for a problem: what the cost models of the templates that accept
+it like best.
 
-(Tuned tables and measured records come before the cost model once there are any.)
+(Tuned tables and measured records come before the cost models once there are any.)
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from hidet_core.base.errors import Unsupported
 from hidet_core.target.cpu import Cpu
@@ -15,33 +17,41 @@ from .problem import Problem, Scheduled
 from .template import Template
 
 
-def template_for(problem: Problem) -> Template:
-    """The template of a problem. Raises Unsupported where no template takes it."""
-    for template in TEMPLATES:
-        if problem.op in template.ops and template.accepts(problem):
-            return template
-    shapes = ", ".join(
-        f"{b.dtype}{list(b.shape)}"
-        for b in problem.inputs
-        if all(isinstance(d, int) for d in b.shape)
-    )
-    raise Unsupported(
-        problem.op, f"no schedule template takes inputs {shapes or 'of these shapes'}"
-    )
+class Candidate(NamedTuple):
+    """cost: predicted nanoseconds on one core."""
+
+    cost: float
+    template: Template
+    config: Config
 
 
-def choose(problem: Problem, target: Cpu) -> tuple[Template, Config]:
-    """Template and config. Raises Unsupported where no config is valid."""
-    template = template_for(problem)
-    found = template.candidates(problem, target)
+def templates_for(problem: Problem) -> list[Template]:
+    """The templates that can schedule a problem; general ones only where no other can. Raises
+    Unsupported where none can.
+    """
+    taking = [t for t in TEMPLATES if problem.op in t.ops and t.accepts(problem)]
+    special = [template for template in taking if not template.is_general]
+    if not taking:
+        types = [f"{b.dtype}[{len(b.shape)} dims]" for b in problem.inputs]
+        raise Unsupported(problem.op, f"no schedule template takes inputs {', '.join(types)}")
+    return special or taking
+
+
+def candidates(problem: Problem, target: Cpu) -> list[Candidate]:
+    """All valid configs, best first. Raises Unsupported where there is none."""
+    templates = templates_for(problem)
+    found = [
+        Candidate(cost, template, config)
+        for template in templates
+        for cost, config in template.candidates(problem, target)
+    ]
     if not found:
-        raise Unsupported(
-            problem.op, f"no valid config of {type(template).__name__} on {target.name}"
-        )
-    return template, found[0][1]
+        names = " or ".join(type(template).__name__ for template in templates)
+        raise Unsupported(problem.op, f"no valid config of {names} on {target.name}")
+    return sorted(found, key=lambda candidate: candidate.cost)
 
 
 def schedule(problem: Problem, target: Cpu) -> Scheduled:
     """The problem's program with the chosen config."""
-    template, config = choose(problem, target)
+    _, template, config = candidates(problem, target)[0]
     return template.build(problem, config, target)

@@ -24,6 +24,7 @@ class Template(ABC):
     """
 
     ops: tuple[str, ...] = ()
+    is_general = False  # serves only problems that no other template accepts
 
     def accepts(self, problem: Problem) -> bool:
         """Whether this template can schedule the problem (given that its op is one of ours)."""
@@ -37,7 +38,7 @@ class Template(ABC):
         """Raises Rejected with the broken rule."""
 
     def cost(self, problem: Problem, config: Config, target: Cpu) -> float:
-        """Predicted nanoseconds on one core; only the order matters."""
+        """Predicted nanoseconds on one core: comparable between the templates of an operator."""
         return 0.0
 
     @abstractmethod

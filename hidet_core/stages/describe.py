@@ -8,7 +8,7 @@ from hidet_core.base.errors import Rejected
 from hidet_core.compute.dims import dim_text, shape_text
 from hidet_core.graph.graph import Graph, Value, operator_text
 from hidet_core.graph.storage import Storage
-from hidet_core.schedule.choose import template_for
+from hidet_core.schedule.choose import templates_for
 from hidet_core.schedule.problem import Problem, Scheduled
 from hidet_core.target.cpu import Cpu
 
@@ -47,18 +47,19 @@ def _place(value: Value, graph: Graph, storage: Mapping[Value, Storage]) -> str:
 
 
 def config_text(problem: Problem, scheduled: Scheduled, target: Cpu) -> str:
-    """The template, the config chosen, and all others: predicted cost, or the rule they break."""
-    template = template_for(problem)
-    lines = [f"template {type(template).__name__} on {target.name}"]
+    """The templates, the config chosen, and all others: predicted cost, or the rule they break."""
+    templates = templates_for(problem)
+    names = ", ".join(type(template).__name__ for template in templates)
+    lines = [f"template {names} on {target.name}"]
     lines.append(f"chosen   {scheduled.config or '(has no configs)'}")
-    tried = list(template.space(problem, target))
     valid, rejected = [], []
-    for config in tried:
-        try:
-            template.check(problem, config, target)
-            valid.append((template.cost(problem, config, target), config))
-        except Rejected as rule:
-            rejected.append(f"rejected {config}: {rule}")
+    for template in templates:
+        for config in template.space(problem, target):
+            try:
+                template.check(problem, config, target)
+                valid.append((template.cost(problem, config, target), config))
+            except Rejected as rule:
+                rejected.append(f"rejected {config}: {rule}")
     lines += _ranked(sorted(valid, key=lambda item: item[0]))
     return "\n".join([*lines, *rejected]) + "\n"
 

@@ -9,9 +9,11 @@ from .matmul import Matmul
 from .pool import Pool2d
 from .reduce import ReduceTemplate
 from .rows import Rows
+from .winograd import Winograd
 
 TEMPLATES: tuple[Template, ...] = (
-    Depthwise(), Conv2d(), Matmul(), Pool2d(), Rows(), Lrn(), Injective(), ReduceTemplate(),
+    Depthwise(), Conv2d(), Winograd(), Matmul(), Pool2d(), Rows(), Lrn(), Injective(),
+    ReduceTemplate(),
 )  # fmt: skip
 
 __all__ = ["TEMPLATES"]

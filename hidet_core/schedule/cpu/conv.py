@@ -25,6 +25,7 @@ from ..problem import Problem, Scheduled
 from ..template import Template
 from ..work import scalars_of
 from .contraction import LINE, Contraction, TileConfig, write_contraction
+from .depthwise import is_depthwise
 from .staged import write_staged_contraction
 from .tiles import SYMBOLIC_ROWS, ContractionSize, contraction_cost, tile_space
 
@@ -37,7 +38,8 @@ class Conv2d(Template):
     ops = ("conv2d",)
 
     def accepts(self, problem: Problem) -> bool:
-        return problem.constant[1] and problem.output.dtype == f32
+        plain = problem.constant[1] and problem.output.dtype == f32
+        return plain and not is_depthwise(problem)
 
     def space(self, problem: Problem, target: Cpu) -> Iterator[TileConfig]:
         return tile_space(target)

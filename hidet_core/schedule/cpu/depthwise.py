@@ -50,8 +50,7 @@ class Depthwise(Template):
     ops = ("conv2d",)
 
     def accepts(self, problem: Problem) -> bool:
-        depth, channels = problem.inputs[1].shape[2:]
-        return problem.attrs["groups"] == channels and depth == 1 and problem.output.dtype == f32
+        return is_depthwise(problem) and problem.output.dtype == f32
 
     def space(self, problem: Problem, target: Cpu) -> Iterator[DepthwiseConfig]:
         for nv in (2, 1):
@@ -98,6 +97,12 @@ class Depthwise(Template):
             self.cost(problem, config, target) / max(-(-estimate((channels,)) // span), 1) / 3.5
         )
         return Scheduled(slot.program, {}, str(config), task_ns)
+
+
+def is_depthwise(problem: Problem) -> bool:
+    """Whether each output channel has one input channel of its own."""
+    depth, channels = problem.inputs[1].shape[2:]
+    return bool(problem.attrs["groups"] == channels and depth == 1)
 
 
 class _Tile:

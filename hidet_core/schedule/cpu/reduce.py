@@ -45,6 +45,7 @@ class ReduceTemplate(Template):
     """Definitions that all have the output's shape, each with at most one Reduce."""
 
     ops = ("reduce", "arg_reduce", "conv2d", "matmul", "pool2d", "lrn")
+    is_general = True
 
     def accepts(self, problem: Problem) -> bool:
         rank = len(problem.output.shape)
