@@ -18,6 +18,7 @@ LOADS_PER_CYCLE = 2
 FMA_LATENCY = 4.0  # cycles between steps that add to the same register
 NEAR_SHARE, OWN_SHARE = 0.8, 0.7  # of L1 and L2 that operands may fill
 L2_BYTES_PER_CYCLE, FAR_BYTES_PER_CYCLE = 30.0, 5.0
+SCATTERED = 0.5  # of the time of far stores that is felt if each row is written in several passes
 TILE_CYCLES, VECTOR_CYCLES, TASK_CYCLES = 20.0, 2.0, 40.0  # to begin and store a tile, a task
 SYMBOLIC_ROWS = 256  # what a symbolic number of rows is taken for when tiles are compared
 
@@ -107,6 +108,9 @@ def contraction_cost(
     hidden = 0.8 if config.outer == "panels" and size.rows > config.mr else 0.3
     cycles = compute + streamed * (1 - hidden) + max(0.0, streamed * hidden - compute)
     cycles += 0.5 * size.groups * far_a / FAR_BYTES_PER_CYCLE
+    out_bytes = 4 * size.groups * size.rows * size.cols
+    if config.outer == "panels" and panels > 1 and out_bytes > OWN_SHARE * target.l2_bytes:
+        cycles += SCATTERED * out_bytes / FAR_BYTES_PER_CYCLE
     tasks = size.groups * panels * -(-(full + bool(rest)) // config.blocks)
     idle = -(-tasks // threads) * threads / tasks
     return (cycles * idle + tasks * TASK_CYCLES) / CYCLES_PER_NS
