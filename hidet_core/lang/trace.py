@@ -43,7 +43,7 @@ class Builder:
         self.counts: dict[str, int] = {}
         self.locals: list[Any] = []
         self.grid: tuple[Var, list[Expr]] | None = None
-        self.open: list[str] = []  # "what (file:line)" of each open block
+        self.open: list[tuple[str, str]] = []  # (what, "file:line") of each open block
 
     def emit(self, stmt: Stmt) -> None:
         self.blocks[-1].append(stmt)
@@ -63,7 +63,7 @@ class Builder:
     @contextmanager
     def block(self, what: str) -> Iterator[list[Stmt]]:
         """Open a body; the list holds its one statement when the block is closed."""
-        self.open.append(f"{what} ({where()})")
+        self.open.append((what, where()))
         self.blocks.append([])
         result: list[Stmt] = []
         yield result
@@ -101,9 +101,8 @@ def writing(name: str) -> Iterator[Builder]:
     finally:
         _stack.pop()
     if len(builder.blocks) != 1:
-        raise ProgramError(
-            where(), f"a loop was left early (break or return inside): {builder.open[-1]}"
-        )
+        what, place = builder.open[-1]
+        raise ProgramError(place, f"this {what} was left early: break or return inside")
 
 
 @contextmanager
