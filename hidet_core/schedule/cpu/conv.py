@@ -46,7 +46,9 @@ class Conv2d(Template):
         config.check(target)
         rows = _rows(problem)
         if isinstance(rows, int):
-            require(config.mr <= rows, f"{config.mr} rows in a tile, the problem has {rows}")
+            require(
+                config.mr <= max(rows, 1), f"{config.mr} rows in a tile, the problem has {rows}"
+            )
 
     def cost(self, problem: Problem, config: TileConfig, target: Cpu) -> float:
         groups, depth, per_group = _sizes(problem)
@@ -69,7 +71,7 @@ class Conv2d(Template):
                 write_contraction(spec, config, lanes)
         rows = spec.rows if isinstance(spec.rows, int) else SYMBOLIC_ROWS
         tasks = groups * panels * ceildiv(ceildiv(rows, config.mr), config.blocks)
-        task_ns = contraction_cost(config, target, (groups, rows, per_group, depth)) / tasks
+        task_ns = contraction_cost(config, target, (groups, rows, per_group, depth)) / max(tasks, 1)
         return Scheduled(slot.program, {1: (packed, _packer(groups, width))}, str(config), task_ns)
 
 

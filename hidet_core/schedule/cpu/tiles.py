@@ -64,6 +64,7 @@ def contraction_cost(
             + 2.5 * rest * config.nv
         )
     tasks = groups * panels * -(-(-(-rows // config.mr)) // config.blocks)
+    tasks = max(tasks, 1)  # none where a size is 0
     idle = -(-tasks // threads) * threads / tasks
     return (
         groups * panels * cycles * (idle if tasks < 8 * threads else 1.0) / CYCLES_PER_NS
