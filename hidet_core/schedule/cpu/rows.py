@@ -55,7 +55,7 @@ def _stage(problem: Problem, row: tuple[Expr, ...], width: int) -> tuple[Buffer,
     x, length = problem.inputs[0], problem.output.shape[-1]
     if not problem.computed[0] or not isinstance(length, int) or length > MAX_STAGED:
         return None
-    copy = local(x.dtype, [-(-length // width) * width], "row")
+    copy = local(x.dtype, [max(-(-length // width), 1) * width], "row")
     for k in span(length, width):
         copy[k] = Tensor(x)[(*row, k)]
     return x, copy.buffer
