@@ -107,11 +107,11 @@ def unroll(extent: int, name: str = "u") -> Iterator[Var]:
 
 def _loop(name: str, extent: Any, kind: str) -> Iterator[Var]:
     builder = current()
-    extent = _extent(extent)
+    extent, place = _extent(extent), where()
     var = Var(builder.fresh(name), i64)
     with builder.block(f"loop over {var.name}") as body:
         yield var
-    builder.emit(For(var, extent, body[0], kind))
+    builder.emit(For(var, extent, body[0], kind, place))
 
 
 def _extent(value: Any) -> Expr:
@@ -191,10 +191,10 @@ def prefetch(tensor: Tensor, *indices: Any, level: int = 2) -> None:
 @contextmanager
 def when(cond: Expr | bool) -> Iterator[None]:
     """`with when(i < n):` runs its body where the condition holds."""
-    builder = current()
+    builder, place = current(), where()
     with builder.block("when") as body:
         yield
-    builder.emit(If(E.wrap(cond), body[0]))
+    builder.emit(If(E.wrap(cond), body[0], None, place))
 
 
 def _declare(name: str, dtype: DType | str, shape: Sequence[int], scope: str) -> Tensor:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ class Builder:
     def let(self, name: str, value: Expr) -> Var:
         """Bind value to a new variable from here to the end of the block."""
         var = Var(self.fresh(name), value.dtype)
-        self.blocks[-1].append(Let(var, value, seq()))
+        self.blocks[-1].append(Let(var, value, seq(), where()))
         return var
 
     @contextmanager
@@ -75,7 +76,7 @@ def close(stmts: list[Stmt]) -> Stmt:
     """A block's statements as one, lets nested around what follows them."""
     body = seq()
     for stmt in reversed(stmts):
-        body = Let(stmt.var, stmt.value, body) if isinstance(stmt, Let) else seq(stmt, body)
+        body = replace(stmt, body=body) if isinstance(stmt, Let) else seq(stmt, body)
     return body
 
 
