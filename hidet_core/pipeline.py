@@ -97,7 +97,8 @@ def _compile(draft: Draft, symbols: tuple[Var, ...], builder: Builder, trace: Tr
     program = trace("fuse_epilogue", program)
     program = trace("fuse_prologue", fuse_prologue(program, draft.prologue))
     program = trace("name_shared", name_shared(program))
-    program = trace("signature", trim_signature(program, symbols, f"hidet_{draft.name}"))
+    program = trim_signature(program, symbols, f"hidet_{draft.name}", draft.stored)
+    program = trace("signature", program)
     return Kernel(draft, scheduled, program, _build(program, builder, trace), trace)
 
 

@@ -1,11 +1,13 @@
-"""The README's generated parts are what the files they come from say."""
+"""The generated parts of README.md and docs/ are what the files they come from say."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
 
 SCRIPT = Path(__file__).parent.parent / "scripts" / "update_readme.py"
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)[^)]*\)")
 MARKED = "above\n<!-- generated: {} -->\nold\n<!-- end -->\nbelow\n"
 
 
@@ -20,6 +22,26 @@ def update_readme():
 def test_the_readme_is_up_to_date(update_readme):
     text = update_readme.README.read_text()
     assert text == update_readme.generate(text), "run scripts/update_readme.py"
+
+
+def test_the_docs_are_up_to_date(update_readme):
+    assert len(update_readme.PAGES) >= 4
+    for page in update_readme.PAGES[1:]:
+        text = page.read_text()
+        assert text == update_readme.generate(text), f"{page.name}: run scripts/update_readme.py"
+
+
+def test_every_knob_is_documented(update_readme):
+    text = (update_readme.ROOT / "docs" / "debugging.md").read_text()
+    table = update_readme.knobs("")
+    assert table in text
+    assert all(f"`{knob.name}`" in table for knob in update_readme.KNOBS)
+
+
+def test_links_between_pages_lead_somewhere(update_readme):
+    for page in update_readme.PAGES:
+        for target in LINK.findall(page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
 def test_only_what_is_between_marks_changes(update_readme):

@@ -165,9 +165,10 @@ class PythonBridge final : public Bridge {
     const std::string leaves = "leaves the graph to other providers: ";
     const auto* raised = dynamic_cast<const py::error_already_set*>(&error);
     if (raised == nullptr) return sink.Warn(leaves + error.what(), "");
-    if (raised->matches(PyExc_KeyboardInterrupt)) PyErr_SetInterrupt();  // for our caller
     const std::string what = raised->what();  // "Type: text", an empty line, the traceback
     sink.Warn(leaves + what.substr(0, what.find("\n\nAt:")), what);
+    // For our caller. Last, because Python code run from here would receive it instead.
+    if (raised->matches(PyExc_KeyboardInterrupt)) PyErr_SetInterrupt();
   }
 
   bool Reachable() const { return connected_.load() && Py_IsInitialized() != 0; }

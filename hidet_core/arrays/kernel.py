@@ -54,7 +54,7 @@ class ArrayKernel:
     @property
     def text(self) -> str:
         """The program as it was written, before any lowering."""
-        return text(self.program)
+        return text(self.program).rstrip("\n")
 
     @property
     def source(self) -> str:

@@ -113,13 +113,26 @@ class _Interpreter:
                 return self._store(node)
             case Prefetch():
                 return lambda env: None
-            case For(var, extent, body, _):
-                return self._for(var, self.expr(extent), self.stmt(body))
+            case For(var, extent, body):
+                return self._for(var, self._located(node, extent), self.stmt(body))
             case If(cond, then, orelse):
-                return self._if(self.expr(cond), self.stmt(then), orelse and self.stmt(orelse))
+                other = None if orelse is None else self.stmt(orelse)
+                return self._if(self._located(node, cond), self.stmt(then), other)
             case Let(var, value, body):
-                return self._let(var, self.expr(value), self.stmt(body))
+                return self._let(var, self._located(node, value), self.stmt(body))
         raise CompilerBug("interpreter", f"cannot run {type(node).__name__}: lower it first")
+
+    def _located(self, node: For | If | Let, expr: Expr) -> Value:
+        """The value of a statement's expression; mistakes in it are the statement's."""
+        where, value = node.where, self.expr(expr)
+        if where is None:
+            return value
+
+        def located(env: Env) -> Any:
+            self.site.where = where
+            return value(env)
+
+        return located
 
     def _for(self, var: Var, extent: Value, body: Action) -> Action:
         def run(env: Env) -> None:

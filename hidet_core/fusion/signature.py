@@ -9,9 +9,14 @@ from hidet_core.ir.node import rebuild, walk
 from hidet_core.ir.stmt import Program, Store
 
 
-def trim_signature(program: Program, symbols: Collection[Var], name: str) -> Program:
+def trim_signature(
+    program: Program, symbols: Collection[Var], name: str, stored: Collection[Buffer] = ()
+) -> Program:
     """The program under another name, with the global buffers and symbols that it uses, in order of
     appearance.
+
+    stored: the tensors that it is there for. They stay parameters where a size of 0 leaves nothing
+    to store.
     """
     params: dict[Buffer, None] = {}
     used: dict[Var, None] = {}
@@ -20,6 +25,7 @@ def trim_signature(program: Program, symbols: Collection[Var], name: str) -> Pro
             params[node.buffer] = None
         if isinstance(node, Var):
             used[node] = None
+    params |= dict.fromkeys(buffer for buffer in stored if buffer not in params)
     for buffer in params:
         for dim in (*buffer.shape, *(buffer.strides or ())):
             if isinstance(dim, Expr):

@@ -20,6 +20,8 @@ from .graph import Graph, Operator, Value, consumers, producers
 
 # templates that read their first input once per output element (or stage it): prologues are cheap
 _TAKES_PROLOGUE = ("softmax", "log_softmax", "layer_norm", "rms_norm", "reduce", "matmul", "lrn")
+# a kernel's expressions are walked recursively, so Python's stack limits how deep they may become
+MAX_FUSED = 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +82,7 @@ class _Former:
         frames = {anchor.output: 0}
         found: list[Operator] = []
         waiting = self._places(anchor.output)
-        while waiting:
+        while waiting and len(found) < MAX_FUSED:
             operator = self.graph.operators[heapq.heappop(waiting)]
             if operator in self.owner or not self._fits(operator, frames, anchor):
                 continue
@@ -127,6 +129,8 @@ class _Former:
             return None
         (anchor,) = homes
         assert anchor is not None, "None was excluded"
+        if len(self.prologues.get(anchor, ())) >= MAX_FUSED:
+            return None
         return anchor if all(self._accepts(anchor, user, operator) for user in users) else None
 
     def _accepts(self, anchor: Operator, user: Operator, operator: Operator) -> bool:

@@ -67,6 +67,7 @@ class For(Stmt):
     extent: Expr
     body: Stmt
     kind: str = field(default="serial", metadata={"leaf": True})
+    where: str | None = field(default=None, metadata={"leaf": True})
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +88,7 @@ class If(Stmt):
     cond: Expr
     then: Stmt
     orelse: Stmt | None = None
+    where: str | None = field(default=None, metadata={"leaf": True})
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +98,7 @@ class Let(Stmt):
     var: Var
     value: Expr
     body: Stmt
+    where: str | None = field(default=None, metadata={"leaf": True})
 
 
 @dataclass(frozen=True, eq=False)

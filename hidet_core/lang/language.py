@@ -20,6 +20,7 @@ from hidet_core.ir import expr as E
 from hidet_core.ir.dtypes import DType, i64
 from hidet_core.ir.dtypes import dtype as as_dtype
 from hidet_core.ir.expr import Buffer, Expr, Var
+from hidet_core.ir.printer import text as as_text
 from hidet_core.ir.stmt import For, If, OnMapping, Prefetch, Program, Store
 from hidet_core.mapping.mapping import TaskMapping, install_tracer
 
@@ -52,10 +53,10 @@ class Tensor:
                 raise ProgramError(
                     where(), f"{self.buffer.name}: index {axis} is a {kind}, expected an integer"
                 )
-            if isinstance(index, int) and isinstance(extent, int) and not 0 <= index < extent:
-                text = (
-                    f"{self.buffer.name}: index {axis} is {index}, expected 0 <= index < {extent}"
-                )
+            too_large = isinstance(extent, int) and isinstance(index, int) and index >= extent
+            if isinstance(index, int) and (index < 0 or too_large):
+                bound = extent if isinstance(extent, int) else as_text(extent)
+                text = f"{self.buffer.name}: index {axis} is {index}, expected 0 <= index < {bound}"
                 raise ProgramError(where(), text)
         return key
 
@@ -106,12 +107,20 @@ def unroll(extent: int, name: str = "u") -> Iterator[Var]:
 
 def _loop(name: str, extent: Any, kind: str) -> Iterator[Var]:
     builder = current()
-    with located():
-        extent = E.wrap(extent, i64)
+    extent, place = _extent(extent), where()
     var = Var(builder.fresh(name), i64)
     with builder.block(f"loop over {var.name}") as body:
         yield var
-    builder.emit(For(var, extent, body[0], kind))
+    builder.emit(For(var, extent, body[0], kind, place))
+
+
+def _extent(value: Any) -> Expr:
+    """The number of iterations or tasks."""
+    with located():
+        extent = E.wrap(value, i64)
+    if not extent.dtype.is_int:
+        raise ProgramError(where(), f"an extent is an integer, got a value of {extent.dtype}")
+    return extent
 
 
 def _on(mapping: TaskMapping, worker: Expr, loop: bool = False) -> Iterator[tuple[Var, ...]]:
@@ -153,8 +162,7 @@ def parallel(*extents: Any) -> Iterator[tuple[Expr, ...]]:
         )
     if len(builder.blocks) != 1 or builder.blocks[0]:
         raise ProgramError(where(), "parallel(...) must be the outermost statement of the program")
-    with located():
-        sizes = [E.wrap(extent, i64) for extent in extents]
+    sizes = [_extent(extent) for extent in extents]
     task = Var("task", i64)
     builder.grid = (task, sizes)
     point: list[Expr] = []
@@ -183,10 +191,10 @@ def prefetch(tensor: Tensor, *indices: Any, level: int = 2) -> None:
 @contextmanager
 def when(cond: Expr | bool) -> Iterator[None]:
     """`with when(i < n):` runs its body where the condition holds."""
-    builder = current()
+    builder, place = current(), where()
     with builder.block("when") as body:
         yield
-    builder.emit(If(E.wrap(cond), body[0]))
+    builder.emit(If(E.wrap(cond), body[0], None, place))
 
 
 def _declare(name: str, dtype: DType | str, shape: Sequence[int], scope: str) -> Tensor:
@@ -194,8 +202,9 @@ def _declare(name: str, dtype: DType | str, shape: Sequence[int], scope: str) ->
     with located():
         kind = as_dtype(dtype)
     if any(not isinstance(extent, int) or extent < 1 for extent in shape):
+        got = ", ".join(as_text(extent) for extent in shape)
         raise ProgramError(
-            where(), f"{name}: extents of a {scope} buffer are positive ints, got {tuple(shape)}"
+            where(), f"{name}: extents of a {scope} buffer are positive ints, got [{got}]"
         )
     buffer = Buffer(builder.fresh(name), kind, tuple(shape), None, scope, 64)
     builder.locals.append(buffer)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ class Builder:
         self.counts: dict[str, int] = {}
         self.locals: list[Any] = []
         self.grid: tuple[Var, list[Expr]] | None = None
-        self.open: list[str] = []  # "what (file:line)" of each open block
+        self.open: list[tuple[str, str]] = []  # (what, "file:line") of each open block
 
     def emit(self, stmt: Stmt) -> None:
         self.blocks[-1].append(stmt)
@@ -57,13 +58,13 @@ class Builder:
     def let(self, name: str, value: Expr) -> Var:
         """Bind value to a new variable from here to the end of the block."""
         var = Var(self.fresh(name), value.dtype)
-        self.blocks[-1].append(Let(var, value, seq()))
+        self.blocks[-1].append(Let(var, value, seq(), where()))
         return var
 
     @contextmanager
     def block(self, what: str) -> Iterator[list[Stmt]]:
         """Open a body; the list holds its one statement when the block is closed."""
-        self.open.append(f"{what} ({where()})")
+        self.open.append((what, where()))
         self.blocks.append([])
         result: list[Stmt] = []
         yield result
@@ -75,7 +76,7 @@ def close(stmts: list[Stmt]) -> Stmt:
     """A block's statements as one, lets nested around what follows them."""
     body = seq()
     for stmt in reversed(stmts):
-        body = Let(stmt.var, stmt.value, body) if isinstance(stmt, Let) else seq(stmt, body)
+        body = replace(stmt, body=body) if isinstance(stmt, Let) else seq(stmt, body)
     return body
 
 
@@ -101,9 +102,8 @@ def writing(name: str) -> Iterator[Builder]:
     finally:
         _stack.pop()
     if len(builder.blocks) != 1:
-        raise ProgramError(
-            where(), f"a loop was left early (break or return inside): {builder.open[-1]}"
-        )
+        what, place = builder.open[-1]
+        raise ProgramError(place, f"this {what} was left early: break or return inside")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import numpy as np
 
 from hidet_core.graph.graph import Graph, Value
 from hidet_core.graph.storage import Root, Storage
-from hidet_core.ir.expr import Const, Expr
+from hidet_core.ir.expr import Const, Expr, minimum
 from hidet_core.ir.printer import text
 from hidet_core.plan import Argument, BufferKind, Dim, KernelCode, Launch, Plan, TensorSpec
 from hidet_core.plan import Buffer as PlanBuffer
@@ -78,11 +78,13 @@ class _Memory:
             return Argument(self._constant(value, self.graph.constants[value]))
         storage = self.storage[value]
         size = value.type.dtype.bytes
+        bytes_ = _dim(storage.root.elements * size)
         if storage.root not in self.places:
             kind, index = self._kind(storage.root.value)
-            bytes_ = _dim(storage.root.elements * size)
             self._add(storage.root, PlanBuffer(kind, index, bytes_, _halo_key(storage.root)))
-        return Argument(self.places[storage.root], _dim(storage.offset * size))
+        # the place of a value without elements may lie behind the end
+        offset = minimum(_dim(storage.offset * size), bytes_)
+        return Argument(self.places[storage.root], _dim(offset))
 
     def packed(self, value: Value, form: Hashable, pack: Pack) -> Argument:
         """A constant as a schedule wants it; equal forms mean equal arrays."""

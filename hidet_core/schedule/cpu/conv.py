@@ -48,7 +48,9 @@ class Conv2d(Template):
         config.check(target)
         rows = _rows(problem)
         if isinstance(rows, int):
-            require(config.mr <= rows, f"{config.mr} rows in a tile, the problem has {rows}")
+            require(
+                config.mr <= max(rows, 1), f"{config.mr} rows in a tile, the problem has {rows}"
+            )
 
     def cost(self, problem: Problem, config: TileConfig, target: Cpu) -> float:
         return contraction_cost(config, target, _size(problem))
@@ -68,7 +70,7 @@ class Conv2d(Template):
                 write_contraction(spec, config, lanes)
         size = _size(problem)
         tasks = groups * panels * ceildiv(ceildiv(size.rows, config.mr), config.blocks)
-        task_ns = contraction_cost(config, target, size) / tasks
+        task_ns = contraction_cost(config, target, size) / max(tasks, 1)
         return Scheduled(slot.program, {1: (packed, _packer(groups, width))}, str(config), task_ns)
 
 

@@ -8,13 +8,13 @@ output is one long row.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from hidet_core.compute.dims import product
 from hidet_core.ir import poly as P
 from hidet_core.ir.address import flat
-from hidet_core.ir.expr import Buffer, Expr, Load, Var, wrap
+from hidet_core.ir.expr import Buffer, Expr, Load, Var, is_const, wrap
 from hidet_core.ir.node import walk
 from hidet_core.ir.simplify import Simplifier
 from hidet_core.ir.substitute import substitute
@@ -76,18 +76,21 @@ class Injective(Template):
         return Scheduled(slot.program, {}, str(config), elements / width * max(per_vector, 1.0) + 3)
 
 
-def _write_span(store: object, first: Expr, extent: int | Expr, width: int) -> None:
-    """Elements [first, first + width * BLOCKS_PER_TASK) of a row of `extent`, what is left of it
-    under a mask.
+def _write_span(store: Callable[[Expr], None], first: Expr, extent: int | Expr, width: int) -> None:
+    """Elements [first, first + width * BLOCKS_PER_TASK) of a row of `extent`, the last vector of
+    the row under a mask.
     """
     count = minimum(wrap(extent) - first, width * BLOCKS_PER_TASK)
     for block in range_(count // width, "b"):
         for (lane,) in lanes(spatial(width)):
             store(first + block * width + lane)
-    for (lane,) in lanes(spatial(width)):
-        k = first + count // width * width + lane
-        with when(k < extent):
-            store(k)
+    if is_const(wrap(extent % width), 0):
+        return
+    with when(count % width > 0):  # else the next elements are another task's
+        for (lane,) in lanes(spatial(width)):
+            k = first + count // width * width + lane
+            with when(k < extent):
+                store(k)
 
 
 def _lanes(problem: Problem, target: Cpu) -> int:

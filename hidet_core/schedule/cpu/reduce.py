@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from hidet_core.compute.definition import Definition
 from hidet_core.compute.dims import product
-from hidet_core.ir.expr import Buffer, Expr, Load, Reduce, Var
+from hidet_core.ir.expr import Buffer, Const, Expr, Load, Reduce
 from hidet_core.ir.node import walk
 from hidet_core.ir.substitute import substitute
 from hidet_core.lang import Tensor, build, ceildiv, lanes, parallel, range_, register, spatial, when
@@ -155,6 +155,9 @@ class _Kept:
         node = find_reduce(definition.value)
         acc = None if node is None else self._accumulate(node, value_at, first)
         target = register(definition.out.dtype, [self.width], definition.out.name)
+        if definition.out is not self.out:  # lanes beyond the row are read, but not used
+            for (lane,) in lanes(spatial(self.width)):
+                target[lane] = Const(0, target.dtype)
         for (lane,) in lanes(spatial(self.width)):
             value = value_at(lane)
             inner = find_reduce(value)
@@ -171,19 +174,17 @@ class _Kept:
         for (lane,) in lanes(spatial(self.width)):
             acc[lane] = identity(node.op, node.dtype)
 
-        def nest(outer: dict[Var, Expr]) -> None:
-            if len(outer) < len(node.axes):
-                k = len(outer)
-                for index in range_(node.extents[k], "r"):
-                    nest({**outer, node.axes[k]: index})
+        def nest(at: tuple[Expr, ...]) -> None:
+            if len(at) < len(node.axes):
+                for index in range_(node.extents[len(at)], "r"):
+                    nest((*at, index))
                 return
             for (lane,) in lanes(spatial(self.width)):
                 inner = find_reduce(value_at(lane))
-                assert inner is not None
+                assert inner is not None, "the definition has a Reduce"
+                term = substitute(inner.value, dict(zip(inner.axes, at, strict=True)), fresh=True)
                 with when(first + lane < self.out.shape[-1]):
-                    acc[lane] = combine(
-                        node.op, acc[lane], substitute(inner.value, outer, fresh=True)
-                    )
+                    acc[lane] = combine(node.op, acc[lane], term)
 
-        nest({})
+        nest(())
         return acc

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from hidet_core.compute.dims import product
 from hidet_core.ir.expr import Buffer, Expr, Load
 from hidet_core.ir.node import rewrite
-from hidet_core.lang import Tensor, build, local, parallel, register
+from hidet_core.lang import Tensor, build, lanes, local, parallel, register, spatial
 from hidet_core.target.cpu import Cpu
 
 from ..config import Config
@@ -55,7 +55,10 @@ def _stage(problem: Problem, row: tuple[Expr, ...], width: int) -> tuple[Buffer,
     x, length = problem.inputs[0], problem.output.shape[-1]
     if not problem.computed[0] or not isinstance(length, int) or length > MAX_STAGED:
         return None
-    copy = local(x.dtype, [-(-length // width) * width], "row")
+    copy = local(x.dtype, [max(-(-length // width), 1) * width], "row")
+    if length % width:  # what lies behind the row is read with its last vector, but not used
+        for (lane,) in lanes(spatial(width)):
+            copy[length // width * width + lane] = 0.0
     for k in span(length, width):
         copy[k] = Tensor(x)[(*row, k)]
     return x, copy.buffer

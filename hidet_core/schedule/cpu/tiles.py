@@ -85,7 +85,7 @@ def far_bytes(config: TileConfig, size: ContractionSize, target: Cpu) -> tuple[f
         # with half of the next panel on its way
         blocks = -(-size.rows // config.mr) if 1.5 * panel_bytes > cache else 1
         return a_bytes * again, b_bytes * blocks
-    chunk_bytes = a_bytes * min(chunk / size.rows, 1.0)
+    chunk_bytes = a_bytes * min(chunk / max(size.rows, 1), 1.0)
     again = -(-size.rows // chunk) if b_bytes + chunk_bytes > cache else 1
     return a_bytes, b_bytes * again
 
@@ -112,5 +112,6 @@ def contraction_cost(
     if config.outer == "panels" and panels > 1 and out_bytes > OWN_SHARE * target.l2_bytes:
         cycles += SCATTERED * out_bytes / FAR_BYTES_PER_CYCLE
     tasks = size.groups * panels * -(-(full + bool(rest)) // config.blocks)
+    tasks = max(tasks, 1)  # none where a size is 0
     idle = -(-tasks // threads) * threads / tasks
     return (cycles * idle + tasks * TASK_CYCLES) / CYCLES_PER_NS

@@ -129,6 +129,7 @@ class Winograd(Template):
         inputs = config.splits * done * -(-channels // wide) * config.points * 6.0
         outputs = done * vectors * (config.points * 4.0 + config.m**2 * 5.0)
         weight_bytes = 4 * config.points * channels * columns
+        tasks = max(tasks, 1)  # none without images
         again = 1 if weight_bytes < 0.5 * target.l2_bytes else tasks / config.splits
         far = 0.4 * again * weight_bytes / FAR_BYTES_PER_CYCLE
         idle = -(-tasks // THREADS) * THREADS / tasks
@@ -141,7 +142,7 @@ class Winograd(Template):
             writer.write()
         tasks = -(-_size(problem, config)[0] // config.tiles) * config.splits
         pack = _packer(config, target.lanes(4))
-        task_ns = self.cost(problem, config, target) / tasks
+        task_ns = self.cost(problem, config, target) / max(tasks, 1)
         return Scheduled(slot.program, {1: (writer.weights, pack)}, f"winograd {config}", task_ns)
 
 

@@ -1,6 +1,8 @@
 """Users' kernels on NumPy arrays: run, interpreted, measured, kept; wrong arrays are refused."""
 # ruff: noqa: F821 (names of symbolic dims in annotations)
 
+import runpy
+
 import numpy as np
 import pytest
 
@@ -200,3 +202,24 @@ def test_a_dump_of_a_users_kernel(tmp_path, monkeypatch):
     (folder,) = tmp_path.glob("user_kernels/scale-*")
     names = {path.name for path in folder.iterdir()}
     assert {"00_program.txt", "source.ll", "kernel.s", "times.txt"} <= names
+
+
+READS = {
+    "v = let('v', x[i + 1])": 7,
+    "with when(x[i + 1] > 0): pass": 7,
+    "for k in range_(cast(x[i + 1], 'i64')): pass": 7,
+    "v = x[i + 1]; y[i] = v": 7,
+}
+
+
+@pytest.mark.parametrize("code", READS)
+def test_the_interpreter_names_the_line_of_any_read(code, tmp_path):
+    path = tmp_path / "reads.py"
+    path.write_text(
+        "from hidet_core import kernel\nfrom hidet_core.lang import *\n@kernel\n"
+        'def reads(x: f32["n"], y: f32["n"]):\n    for (i,) in parallel(x.shape[0]):\n'
+        f"        y[i] = 0.0\n        {code}\n"
+    )
+    made = runpy.run_path(str(path))["reads"]
+    with pytest.raises(ProgramError, match=rf"reads.py:{READS[code]}: index 4 is outside x"):
+        made.interpret(np.zeros(4, np.float32), np.zeros(4, np.float32))
