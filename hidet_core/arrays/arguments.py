@@ -6,11 +6,13 @@ BadArgument naming the parameter, the axis, what was expected and what came
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
 
 from hidet_core.base.errors import HidetError, ProgramError
+from hidet_core.ir.dtypes import DType
 from hidet_core.ir.expr import Buffer, Expr, Var, wrap
 from hidet_core.ir.node import walk
 from hidet_core.ir.printer import text
@@ -19,6 +21,7 @@ from hidet_core.ir.stmt import Program, Store
 from hidet_core.ir.substitute import substitute
 
 Sizes = dict[Var, int]
+REMEMBERED = 256  # sets of shapes whose scalars are kept: working them out takes a while
 
 
 class BadArgument(HidetError, ValueError):
@@ -30,6 +33,7 @@ class Signature:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self._bound: dict[tuple[tuple[int, ...], ...], tuple[list[int], int]] = {}
         stored = {id(node.buffer) for node in walk(program.body) if isinstance(node, Store)}
         self.is_stored = [id(param) in stored for param in program.params]
         sizes = {dim for param in program.params for dim in param.shape}
@@ -48,17 +52,25 @@ class Signature:
             raise BadArgument(
                 f"{self.program.name} takes {len(params)} arrays ({names}), got {len(arrays)}"
             )
-        sizes: Sizes = {}
-        given_by: dict[Var, str] = {}
         for param, array, is_stored in zip(params, arrays, self.is_stored, strict=True):
             self._check_array(param, array, is_stored)
-            self._bind_symbols(param, array, sizes, given_by)
-        for param, array in zip(params, arrays, strict=True):
-            self._check_shape(param, array, sizes, given_by)
         self._check_overlaps(arrays)
-        return [sizes[scalar] for scalar in self.program.scalars], value_of(
-            self.program.tasks, sizes
-        )
+        shapes = tuple(array.shape for array in arrays)
+        if shapes not in self._bound:
+            if len(self._bound) >= REMEMBERED:
+                self._bound.clear()
+            self._bound[shapes] = self._bind_shapes(arrays)
+        return self._bound[shapes]
+
+    def _bind_shapes(self, arrays: Sequence[np.ndarray]) -> tuple[list[int], int]:
+        sizes: Sizes = {}
+        given_by: dict[Var, str] = {}
+        for param, array in zip(self.program.params, arrays, strict=True):
+            self._bind_symbols(param, array, sizes, given_by)
+        for param, array in zip(self.program.params, arrays, strict=True):
+            self._check_shape(param, array, sizes, given_by)
+        scalars = [sizes[scalar] for scalar in self.program.scalars]
+        return scalars, value_of(self.program.tasks, sizes)
 
     def _fail(self, param: Buffer, why: str) -> None:
         raise BadArgument(f"{self.program.name}: {param.name}: {why}")
@@ -66,8 +78,9 @@ class Signature:
     def _check_array(self, param: Buffer, array: np.ndarray, is_stored: bool) -> None:
         if not isinstance(array, np.ndarray):
             self._fail(param, f"expected a NumPy array, got {type(array).__name__}")
-        if array.dtype.name not in dtype_names(param):
-            self._fail(param, f"expected dtype {dtype_names(param)[0]}, got {array.dtype.name}")
+        allowed = dtype_names(param.dtype)
+        if array.dtype.name not in allowed:
+            self._fail(param, f"expected dtype {allowed[0]}, got {array.dtype.name}")
         if array.ndim != len(param.shape):
             self._fail(param, f"expected {len(param.shape)} axes {_shape(param)}, got {array.ndim}")
         if not array.flags.c_contiguous:
@@ -108,11 +121,10 @@ class Signature:
                     self._fail(param, f"shares memory with {params[k].name}: give a copy")
 
 
-def dtype_names(param: Buffer) -> tuple[str, ...]:
-    """NumPy's names of the dtypes that a parameter takes."""
-    if param.dtype.name == "bf16":
-        return ("bfloat16", "uint16")
-    return (param.dtype.numpy.name,)
+@functools.cache
+def dtype_names(dtype: DType) -> tuple[str, ...]:
+    """NumPy's names of the dtypes that hold elements of one of ours."""
+    return ("bfloat16", "uint16") if dtype.name == "bf16" else (dtype.numpy.name,)
 
 
 def value_of(dim: int | Expr, sizes: Sizes) -> int:

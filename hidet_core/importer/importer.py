@@ -125,7 +125,7 @@ def explain_graph(graph: OnnxGraph) -> dict[int, str]:
     The whole graph is imported once; what a refused node makes counts as coming from outside.
     """
     importer, reasons = Importer(graph), dict[int, str]()
-    for name in graph.inputs:
+    for name in _from_outside(graph):
         _declare_outside(importer, name)
     wanted = _wanted(graph)
     for node in graph.nodes:
@@ -139,6 +139,15 @@ def explain_graph(graph: OnnxGraph) -> dict[int, str]:
             for name in node.outputs:
                 _declare_outside(importer, name)
     return reasons
+
+
+def _from_outside(graph: OnnxGraph) -> Iterable[str]:
+    """The graph's inputs, and in the body of an If or Loop the values around it."""
+    made = {name for node in graph.nodes for name in node.outputs}
+    read = dict.fromkeys(name for node in graph.nodes for name in node.inputs)
+    around = [name for name in read if name in graph.values and name not in made]
+    inputs = dict.fromkeys((*graph.inputs, *around))
+    return [name for name in inputs if not graph.values[name].is_constant]
 
 
 def _wanted(graph: OnnxGraph) -> set[str]:

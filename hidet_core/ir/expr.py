@@ -8,13 +8,21 @@ Index and shape arithmetic is i64.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from .dtypes import DType, boolean, f32, i64
-from .fold import COMPARISONS, fold_binary
+from .fold import (
+    ARITHMETIC,
+    COMPARISONS,
+    fits,
+    fold_binary,
+    fold_cast,
+    literal,
+    neutral_left,
+    neutral_right,
+)
 from .node import Node, walk
 
 UNARY = (
@@ -211,18 +219,21 @@ class Broadcast(Expr):
 
 
 def wrap(value: Any, dtype: DType | None = None) -> Expr:
-    """A Python number as a constant (of `dtype` if given); an Expr as it is. Raises TypeError for
-    anything else.
+    """A Python or NumPy number as a constant; an Expr as it is.
+
+    dtype: of the constant; else bool, i64 or f32, by the kind of number. Raises TypeError for
+    anything else, and for a number that the dtype cannot hold (0.5 as i64, -1 as u8).
     """
     if isinstance(value, Expr):
         return value
-    if isinstance(value, bool):
-        return Const(value, dtype or boolean)
-    if isinstance(value, (int, float)) or hasattr(value, "item"):
-        plain = value.item() if hasattr(value, "item") else value
-        kind = dtype or (f32 if isinstance(plain, float) else i64)
-        return Const(float(plain) if kind.is_float else plain, kind.scalar)
-    raise TypeError(f"expected an expression or a number, got {type(value).__name__}: {value!r}")
+    plain = value.item() if hasattr(value, "item") else value
+    if not isinstance(plain, (bool, int, float)):
+        kind = type(value).__name__
+        raise TypeError(f"expected an expression or a number, got {kind}: {value!r}")
+    if dtype is None:
+        natural = {bool: boolean, int: i64, float: f32}
+        dtype = natural[type(plain)]
+    return Const(literal(plain, dtype), dtype.scalar)
 
 
 def is_const(expr: Any, value: Any = None) -> bool:
@@ -234,9 +245,15 @@ def is_const(expr: Any, value: Any = None) -> bool:
 
 
 def binary(op: str, left: Any, right: Any) -> Expr:
-    """left op right, with constants folded. Operands must have one dtype; Python numbers take the
-    other's.
+    """left op right, with constants folded; op is one of ARITHMETIC and COMPARISONS.
+
+    Operands must have one dtype, else TypeError; Python numbers take the other's. A scalar meets a
+    vector in all its lanes.
     """
+    if op not in ARITHMETIC and op not in COMPARISONS:
+        raise ValueError(
+            f"unknown operation {op!r}, known: {', '.join((*ARITHMETIC, *COMPARISONS))}"
+        )
     if isinstance(left, Expr):
         right = wrap(right, None if isinstance(right, Expr) else left.dtype)
     elif isinstance(right, Expr):
@@ -258,33 +275,21 @@ def _fold(op: str, left: Expr, right: Expr, dtype: DType) -> Expr | None:
     if isinstance(left, Const) and isinstance(right, Const):
         value = fold_binary(op, left.value, right.value, left.dtype)
         return None if value is None else Const(value, dtype)
-    # float x*0 and x+0 are left alone: NaN, infinities and signed zeros keep their meaning
     if isinstance(right, Const):
-        if right.value == 0 and op in ("add", "sub", "shl", "shr") and not left.dtype.is_float:
-            return left
-        if right.value == 1 and op in ("mul", "floordiv", "div"):
-            return left
-        if left.dtype.is_int and op == "mul" and right.value == 0:
-            return right
-        if left.dtype.is_int and op == "mod" and right.value == 1:
-            return Const(0, left.dtype)
-        if op in ("and", "or") and dtype.is_bool:
-            return (
-                (left if right.value else right)
-                if op == "and"
-                else (right if right.value else left)
-            )
+        return _kept(neutral_right(op, right.value, right.dtype), left, right)
     if isinstance(left, Const):
-        if left.value == 0 and op == "add" and not right.dtype.is_float:
-            return right
-        if left.value == 1 and op == "mul":
-            return right
-        if right.dtype.is_int and op in ("mul", "floordiv", "mod") and left.value == 0:
-            return left
-        if op in ("and", "or") and dtype.is_bool:
-            return (
-                (right if left.value else left) if op == "and" else (left if left.value else right)
-            )
+        return _kept(neutral_left(op, left.value, left.dtype), right, left)
+    return None
+
+
+def _kept(which: str | None, other: Expr, known: Const) -> Expr | None:
+    match which:
+        case "other":
+            return other
+        case "known":
+            return known
+        case "zero":
+            return Const(0, known.dtype)
     return None
 
 
@@ -293,7 +298,7 @@ def unary(op: str, a: Any) -> Expr:
     a = wrap(a)
     if op not in UNARY:
         raise ValueError(f"unknown unary operation {op!r}, known: {', '.join(UNARY)}")
-    if isinstance(a, Const) and op == "neg" and not a.dtype.is_bool:
+    if isinstance(a, Const) and op == "neg" and (a.dtype.is_float or fits(-a.value, a.dtype)):
         return Const(-a.value, a.dtype)
     if isinstance(a, Const) and op == "not" and a.dtype.is_bool:
         return Const(not a.value, a.dtype)
@@ -307,9 +312,8 @@ def cast(a: Any, dtype: DType) -> Expr:
     dtype = dtype.vector(a.dtype.lanes)
     if a.dtype == dtype:
         return a
-    if isinstance(a, Const) and dtype.is_float and math.isfinite(a.value):
-        return Const(float(a.value), dtype)
-    return Cast(a, dtype)
+    value = fold_cast(a.value, a.dtype, dtype) if isinstance(a, Const) else None
+    return Cast(a, dtype) if value is None else Const(value, dtype)
 
 
 def select(cond: Any, a: Any, b: Any) -> Expr:
@@ -339,10 +343,20 @@ def broadcast(a: Expr, lanes: int) -> Expr:
 
 
 def load(buffer: Buffer, *indices: Any) -> Load:
-    """buffer[indices]; as many indices as the buffer has dims, each an integer expression."""
+    """buffer[indices]; as many indices as the buffer has dims, each an int or an integer
+    expression (made i64).
+    """
     if len(indices) != len(buffer.shape):
         raise TypeError(f"{buffer.name} has {len(buffer.shape)} dims, got {len(indices)} indices")
-    return Load(buffer, tuple(wrap(i, i64) for i in indices), buffer.dtype)
+    return Load(buffer, tuple(as_index(i, buffer) for i in indices), buffer.dtype)
+
+
+def as_index(value: Any, buffer: Buffer) -> Expr:
+    """An index as an i64 expression. Raises TypeError for one that is no integer."""
+    index = wrap(value, i64)
+    if not index.dtype.is_int:
+        raise TypeError(f"{buffer.name}: an index is {index.dtype}, expected an integer")
+    return cast(index, i64)
 
 
 def reduce(op: str, axes: Sequence[Var], extents: Sequence[Any], value: Expr) -> Reduce:

@@ -6,9 +6,9 @@ objects.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeVar
 
 
 class Node:
@@ -17,32 +17,51 @@ class Node:
     __slots__ = ()
 
 
-_FIELD_NAMES: dict[type, tuple[str, ...]] = {}
+NodeT = TypeVar("NodeT", bound=Node)
+
+_ALL_FIELDS: dict[type, tuple[str, ...]] = {}
+_CHILD_FIELDS: dict[type, tuple[str, ...]] = {}
+
+
+def all_fields(kind: type) -> tuple[str, ...]:
+    """Names of all fields of a node class."""
+    names = _ALL_FIELDS.get(kind)
+    if names is None:
+        names = _ALL_FIELDS[kind] = tuple(f.name for f in fields(kind))
+    return names
 
 
 def child_fields(kind: type) -> tuple[str, ...]:
     """Names of the fields of a node class that may hold children (fields with metadata leaf=True
     are skipped).
     """
-    names = _FIELD_NAMES.get(kind)
+    names = _CHILD_FIELDS.get(kind)
     if names is None:
         names = tuple(f.name for f in fields(kind) if not f.metadata.get("leaf"))
-        _FIELD_NAMES[kind] = names
+        _CHILD_FIELDS[kind] = names
     return names
 
 
-def rebuild(node: Node, changed: dict[str, Any]) -> Node:
-    """A copy of the node with some fields changed (dataclasses.replace without its cost)."""
+def rebuild(node: NodeT, changed: Mapping[str, Any]) -> NodeT:
+    """A copy of the node with some fields changed (dataclasses.replace without its cost); the node
+    itself where every one of them holds that very object already.
+    """
+    if all(getattr(node, name) is value for name, value in changed.items()):
+        return node
     kind = type(node)
     new = object.__new__(kind)
-    for field in fields(kind):
-        object.__setattr__(new, field.name, changed.get(field.name, getattr(node, field.name)))
+    for name in all_fields(kind):
+        value = changed[name] if name in changed else getattr(node, name)
+        object.__setattr__(new, name, value)
     return new
 
 
 def rewrite(root: Any, rule: Callable[[Any], Any], memo: dict[int, Any] | None = None) -> Any:
     """Bottom-up. rule(node) -> new node, or None to keep it. Untouched subtrees come back as the
-    same object.
+    same object. The rule sees an object once, however often it is used.
+
+    memo: id -> result, for the objects that are known already; new ones are added. Who passes one
+    keeps these objects alive.
     """
     memo = {} if memo is None else memo
     keep: list[Any] = []  # ids in the memo stay valid only while their objects live

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .dtypes import i64
-from .expr import Binary, Const, Expr, Var
+from .expr import Binary, Const, Expr
 from .structure import key
 
 Monomial = tuple[Any, ...]  # sorted keys of its atoms; () is the constant
@@ -75,21 +75,23 @@ def same_poly(a: Poly, b: Poly) -> bool:
     return a.terms == b.terms
 
 
-def to_expr(poly: Poly, order: Callable[[Expr], Any]) -> Expr:
-    """The polynomial as an expression: terms sorted by `order` of their atoms (outer loops first),
-    the constant last.
+def to_expr(poly: Poly, order: Callable[[Any, Expr], Any]) -> Expr:
+    """The polynomial as an expression: terms sorted by `order(name, atom)` of their atoms (outer
+    loops first), the constant last.
 
     Prefix sums of outer terms are then the same in many indices, which common subexpression
-    elimination likes.
+    elimination likes. The order must not come from addresses, or equal programs give unequal code.
     """
+    used = {name for mono in poly.terms for name in mono}
+    rank = {name: order(name, atom) for name, atom in poly.atoms.items() if name in used}
+    monos = [(sorted(mono, key=rank.__getitem__), mono) for mono in poly.terms if mono]
+    monos.sort(key=lambda item: [rank[name] for name in reversed(item[0])])
     total: Expr | None = None
-    named = [(max(order(poly.atoms[name]) for name in mono), mono) for mono in poly.terms if mono]
-    for _, mono in sorted(named, key=lambda item: (item[0], repr(item[1]))):
+    for names, mono in monos:
         coeff = poly.terms[mono]
-        factors = sorted((poly.atoms[name] for name in mono), key=order)
-        term = factors[0]
-        for factor in factors[1:]:
-            term = Binary("mul", term, factor, i64)
+        term = poly.atoms[names[0]]
+        for name in names[1:]:
+            term = Binary("mul", term, poly.atoms[name], i64)
         negative = coeff < 0 and total is not None
         size = abs(coeff) if negative else coeff
         term = term if size == 1 else Binary("mul", term, Const(size, i64), i64)
@@ -100,12 +102,3 @@ def to_expr(poly: Poly, order: Callable[[Expr], Any]) -> Expr:
     if rest == 0:
         return total
     return Binary("sub" if rest < 0 else "add", total, Const(abs(rest), i64), i64)
-
-
-def as_var(poly: Poly) -> Var | None:
-    """The variable, if the polynomial is just that."""
-    if len(poly.terms) != 1:
-        return None
-    (mono, coeff), *_ = poly.terms.items()
-    expr = poly.atoms[mono[0]] if len(mono) == 1 and coeff == 1 else None
-    return expr if isinstance(expr, Var) else None

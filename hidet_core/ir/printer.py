@@ -1,13 +1,15 @@
 """Programs and expressions as text, for dumps, golden tests and error messages.
 
 One statement a line, Python-like, precedence-aware. Variables that share a name get a suffix by
-order of appearance.
+order of appearance. The text of a program is also its key in the kernel cache: whatever changes the
+generated code must show in it.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from .dtypes import DType, boolean, f32, i64
 from .expr import (
     Binary,
     Broadcast,
@@ -21,14 +23,15 @@ from .expr import (
     Select,
     Unary,
     Var,
+    is_const,
 )
 from .stmt import For, If, Let, OnMapping, Prefetch, Program, Seq, Stmt, Store
 
 _SYMBOLS = {
-    "add": ("+", 6), "sub": ("-", 6), "mul": ("*", 7), "div": ("/", 7), "floordiv": ("//", 7),
-    "mod": ("%", 7), "lt": ("<", 4), "le": ("<=", 4), "gt": (">", 4), "ge": (">=", 4),
-    "eq": ("==", 4), "ne": ("!=", 4), "and": ("&", 3), "or": ("|", 2), "xor": ("^", 3),
-    "shl": ("<<", 5), "shr": (">>", 5),
+    "or": ("|", 1), "xor": ("^", 2), "and": ("&", 3), "lt": ("<", 4), "le": ("<=", 4),
+    "gt": (">", 4), "ge": (">=", 4), "eq": ("==", 4), "ne": ("!=", 4), "shl": ("<<", 5),
+    "shr": (">>", 5), "add": ("+", 6), "sub": ("-", 6), "mul": ("*", 7), "div": ("/", 7),
+    "floordiv": ("//", 7), "mod": ("%", 7),
 }  # fmt: skip
 
 
@@ -36,19 +39,20 @@ class Printer:
     """Keeps the names it gave to variables and buffers."""
 
     def __init__(self) -> None:
-        self.names: dict[int, str] = {}
-        self.taken: dict[str, int] = {}
-        self.kept: list[Any] = []
+        self.names: dict[Var | Buffer, str] = {}
+        self.taken: set[str] = set()
+        self.counts: dict[str, int] = {}
 
     def name(self, node: Var | Buffer) -> str:
         """A name that no other node has in this text."""
-        known = self.names.get(id(node))
+        known = self.names.get(node)
         if known is None:
-            count = self.taken.get(node.name, 0)
-            self.taken[node.name] = count + 1
-            known = node.name if count == 0 else f"{node.name}_{count}"
-            self.names[id(node)] = known
-            self.kept.append(node)
+            known = node.name
+            while known in self.taken:
+                self.counts[node.name] = self.counts.get(node.name, 0) + 1
+                known = f"{node.name}_{self.counts[node.name]}"
+            self.taken.add(known)
+            self.names[node] = known
         return known
 
     def expr(self, node: Any, outer: int = 0) -> str:
@@ -57,8 +61,7 @@ class Printer:
             case Var() | Buffer():
                 return self.name(node)
             case Const(value, dtype):
-                text = repr(value) if dtype.lanes == 1 else f"{value!r}[x{dtype.lanes}]"
-                return text
+                return _literal(value, dtype)
             case Binary(op, a, b, _) if op in _SYMBOLS:
                 symbol, level = _SYMBOLS[op]
                 text = f"{self.expr(a, level)} {symbol} {self.expr(b, level + 1)}"
@@ -80,12 +83,8 @@ class Printer:
                 )
                 return f"{op}[{over}]({self.expr(value)})"
             case Ramp(base, stride, dtype):
-                step = self.expr(stride)
-                return (
-                    f"ramp({self.expr(base)}, {dtype.lanes})"
-                    if step == "1"
-                    else (f"ramp({self.expr(base)}, {dtype.lanes}, step={step})")
-                )
+                step = "" if is_const(stride, 1) else f", step={self.expr(stride)}"
+                return f"ramp({self.expr(base)}, {dtype.lanes}{step})"
             case Broadcast(a, dtype):
                 return f"splat({self.expr(a)}, {dtype.lanes})"
         return str(node)
@@ -107,17 +106,15 @@ class Printer:
                 loop = {"serial": "range", "unroll": "unroll", "lanes": "lanes"}[kind]
                 head = f"{pad}for {self.name(var)} in {loop}({self.expr(extent)}):"
                 return [head, *self.stmt(body, indent + 1)]
-            case OnMapping(names, mapping, worker, body, _):
+            case OnMapping(names, mapping, worker, body, unroll):
                 targets = ", ".join(self.name(v) for v in names) + ("," if len(names) == 1 else "")
-                head = f"{pad}for {targets} in ({mapping}).on({self.expr(worker)}):"
+                kind = "on" if unroll else "loops"
+                head = f"{pad}for {targets} in ({mapping}).{kind}({self.expr(worker)}):"
                 return [head, *self.stmt(body, indent + 1)]
             case If(cond, then, orelse):
                 lines = [f"{pad}if {self.expr(cond)}:", *self.stmt(then, indent + 1)]
-                return (
-                    lines
-                    if orelse is None
-                    else [*lines, f"{pad}else:", *self.stmt(orelse, indent + 1)]
-                )
+                other = [] if orelse is None else self.stmt(orelse, indent + 1)
+                return [*lines, f"{pad}else:", *other] if other else lines
             case Let(var, value, body):
                 return [f"{pad}{self.name(var)} = {self.expr(value)}", *self.stmt(body, indent)]
         raise TypeError(f"cannot print {type(node).__name__}")
@@ -125,12 +122,11 @@ class Printer:
     def buffer(self, node: Buffer) -> str:
         """A buffer's declaration."""
         shape = ", ".join(self.expr(d) for d in node.shape)
-        strides = (
-            ""
-            if node.strides is None
-            else f" strides [{', '.join(self.expr(s) for s in node.strides)}]"
-        )
-        return f"{self.name(node)}: {node.dtype}[{shape}]{strides}"
+        text = f"{self.name(node)}: {node.dtype}[{shape}]"
+        if node.strides is not None:
+            text += f" strides [{', '.join(self.expr(s) for s in node.strides)}]"
+        promised = node.alignment and node.scope == "global"
+        return f"{text} align {node.alignment}" if promised else text
 
     def program(self, node: Program) -> str:
         """The whole program."""
@@ -141,6 +137,14 @@ class Printer:
         lines += [f"    {b.scope} {self.buffer(b)}" for b in node.locals]
         lines.append(f"    for {self.name(node.task)} in tasks({self.expr(node.tasks)}):")
         return "\n".join([*lines, *self.stmt(node.body, 2)]) + "\n"
+
+
+def _literal(value: Any, dtype: DType) -> str:
+    """A constant; its dtype is written unless it is the one that a Python number would get."""
+    natural = {bool: boolean, int: i64, float: f32}
+    if dtype.scalar != natural.get(type(value)):
+        return f"{value!r}:{dtype}"
+    return repr(value) if dtype.lanes == 1 else f"{value!r}[x{dtype.lanes}]"
 
 
 def text(node: Any) -> str:

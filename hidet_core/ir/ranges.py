@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from typing import Any
 
 from . import poly as P
 from .dtypes import boolean, i64
@@ -28,6 +29,7 @@ class Ranges(ABC):
         self.extents: dict[Var, Poly] = {}
         self.depth: dict[Var, int] = {}
         self.bounds: dict[Var, tuple[float, float]] = {}
+        self.places: dict[Any, tuple[tuple[int, int], Expr]] = {}
 
     # environment
 
@@ -44,19 +46,27 @@ class Ranges(ABC):
             self.bounds[var] = self.interval(self.poly(value))
         self.depth[var] = len(self.depth) + 1
 
-    def order(self, expr: Expr) -> int:
-        """How deep the deepest variable of an atom is bound."""
+    def order(self, name: Any, atom: Expr) -> tuple[int, int]:
+        """Where an atom stands in a sum: outer loops first, then as they were met."""
+        known = self.places.get(name)
+        if known is None:
+            place = (self.depth_of(atom), len(self.places))
+            known = self.places[name] = (place, atom)  # alive, so that its name stays its own
+        return known[0]
+
+    def depth_of(self, expr: Expr) -> int:
+        """How deep the deepest variable of an expression is bound."""
         match expr:
             case Var():
                 return self.depth.get(expr, 0)
             case Binary(_, a, b, _):
-                return max(self.order(a), self.order(b))
+                return max(self.depth_of(a), self.depth_of(b))
             case Load(_, indices, _, _):
-                return max((self.order(i) for i in indices), default=0)
+                return max((self.depth_of(i) for i in indices), default=0)
             case Select(c, a, b, _):
-                return max(self.order(c), self.order(a), self.order(b))
+                return max(self.depth_of(c), self.depth_of(a), self.depth_of(b))
             case Unary(_, a, _) | Cast(a, _):
-                return self.order(a)
+                return self.depth_of(a)
         return 0
 
     # bounds
@@ -68,7 +78,8 @@ class Ranges(ABC):
         for mono, coeff in form.terms.items():
             if not mono:
                 continue
-            lo, hi = 1.0, 1.0
+            lo: float = 1
+            hi: float = 1
             for name in mono:
                 a, b = self.atom_interval(form.atoms[name])
                 products = [_times(lo, a), _times(lo, b), _times(hi, a), _times(hi, b)]
@@ -83,9 +94,7 @@ class Ranges(ABC):
                 return self.bounds.get(expr, (1, INF))  # an unbound variable is a symbolic dim
             case Binary("floordiv", a, Const(d, _), _) if d > 0:
                 lo, hi = self.interval(self.poly(a))
-                return math.floor(lo / d) if lo > -INF else lo, math.floor(
-                    hi / d
-                ) if hi < INF else hi
+                return _floordiv(lo, d), _floordiv(hi, d)
             case Binary("floordiv", a, d, _):
                 lo, hi = self.interval(self.poly(a))
                 return (0, hi) if lo >= 0 and self.interval(self.poly(d))[0] >= 1 else (-INF, INF)
@@ -113,18 +122,25 @@ class Ranges(ABC):
                 return None
             product = P.constant(coeff)
             for name in mono:
-                expr = form.atoms[name]
-                if isinstance(expr, Var) and expr in self.extents:
-                    factor = P.add(self.extents[expr], P.constant(-1))
-                elif isinstance(expr, Binary) and expr.op == "mod":
-                    factor = P.add(self.poly(expr.b), P.constant(-1))
-                elif isinstance(expr, Var) and expr not in self.bounds:
-                    factor = P.atom(expr)
-                else:
+                factor = self._largest(form.atoms[name])
+                if factor is None:
                     return None
                 product = P.mul(product, factor)
             total = P.add(total, product)
         return total
+
+    def _largest(self, atom: Expr) -> Poly | None:
+        """A symbolic upper bound of an atom that is never negative, None where none is known."""
+        match atom:
+            case Var() if atom in self.extents:
+                return P.add(self.extents[atom], P.constant(-1))
+            case Var() if atom not in self.bounds:
+                return P.atom(atom)
+            case Binary("mod", _, d, _):
+                divisor = self.poly(d)
+                is_positive = self.interval(divisor)[0] >= 1
+                return P.add(divisor, P.constant(-1)) if is_positive else None
+        return None
 
     def below(self, form: Poly, limit: Poly) -> bool:
         """Whether form < limit for sure."""
@@ -132,6 +148,10 @@ class Ranges(ABC):
             return True
         top = self.upper(form)
         return top is not None and self.interval(P.add(limit, top, -1))[0] >= 1
+
+
+def _floordiv(a: float, d: int) -> float:
+    return a // d if math.isfinite(a) else a
 
 
 def _times(a: float, b: float) -> float:

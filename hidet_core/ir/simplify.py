@@ -32,7 +32,7 @@ from .expr import (
 from .fold import COMPARISONS
 from .node import rebuild
 from .poly import Poly
-from .ranges import INF, Ranges
+from .ranges import Ranges
 from .structure import key
 
 
@@ -81,8 +81,7 @@ class Simplifier(Ranges):
                 return (
                     P.constant(0) if known is not None and known.terms == {(): 1} else P.atom(expr)
                 )
-        inner = self._parts(expr)
-        return P.constant(int(inner.value)) if isinstance(inner, Const) else P.atom(inner)
+        return _closed(self._parts(expr))
 
     def _split(self, a: Poly, d: Poly) -> tuple[Poly, Poly]:
         """a = d * quotient + rest, with as much in the quotient as divides termwise."""
@@ -116,7 +115,7 @@ class Simplifier(Ranges):
         if P.same_poly(a, d) and self.interval(d)[0] >= 1:
             return P.constant(1)
         if d.is_const and d.const <= 0:
-            return P.atom(binary("floordiv", self.expr(a), self.expr(d)))
+            return _closed(binary("floordiv", self.expr(a), self.expr(d)))
         quotient, rest = self._split(a, d)
         if self._fits(rest, d):
             return quotient
@@ -159,13 +158,13 @@ class Simplifier(Ranges):
         if (d.is_const and d.const == 1) or P.same_poly(a, d):
             return P.constant(0)
         if d.is_const and d.const <= 0:
-            return P.atom(binary("mod", self.expr(a), self.expr(d)))
+            return _closed(binary("mod", self.expr(a), self.expr(d)))
         rest = self._split(a, d)[1]
         if self._fits(rest, d):
             return rest
         if d.is_const:
             n = d.const
-            rest = Poly({m: _centred(c, n) for m, c in rest.terms.items() if c % n}, rest.atoms)
+            rest = Poly({m: c % n for m, c in rest.terms.items() if c % n}, rest.atoms)
             common = math.gcd(n, *(c for c in rest.terms.values()))
             if common > 1:  # (g*x) % (g*m) = g * (x % m)
                 small = Poly({m: c // common for m, c in rest.terms.items()}, rest.atoms)
@@ -185,11 +184,8 @@ class Simplifier(Ranges):
         return P.atom(Binary("mod", self.expr(rest), self.expr(d), i64))
 
     def _extreme(self, op: str, a: Poly, b: Poly) -> Poly:
-        low, high = self.interval(P.add(a, b, -1))
-        if low >= 0 or (low > -INF and P.same_poly(a, b)):
+        if self.below(b, P.add(a, P.constant(1))):  # b <= a
             return a if op == "max" else b
-        if high <= 0:
-            return b if op == "max" else a
         if self.below(a, P.add(b, P.constant(1))):
             return b if op == "max" else a
         return P.atom(Binary(op, self.expr(a), self.expr(b), i64))
@@ -197,14 +193,22 @@ class Simplifier(Ranges):
     def _join(self, form: Poly) -> Poly:
         """x//d * (k*d) + x%d * k -> x * k, wherever such a pair stands in the sum."""
         for mono, coeff in form.terms.items():
-            for name in mono:
-                rem = form.atoms[name]
-                if not (isinstance(rem, Binary) and rem.op == "mod"):
-                    continue
+            for name, rem in self._remainders(form, mono):
                 found = self._partner(form, mono, name, rem, coeff)
                 if found is not None:
                     return self._join(found)
         return form
+
+    def _remainders(self, form: Poly, mono: P.Monomial) -> list[tuple[Any, Binary]]:
+        """The factors x % d of a monomial, with their names."""
+        found = []
+        for name in mono:
+            factor = form.atoms[name]
+            if isinstance(factor, Binary) and factor.op == "mod":
+                found.append((name, factor))
+        if len(found) > 1:  # a monomial's own order comes from addresses
+            found.sort(key=lambda item: self.order(*item))
+        return found
 
     def _partner(
         self, form: Poly, mono: P.Monomial, name: Any, rem: Binary, coeff: int
@@ -280,15 +284,12 @@ class Simplifier(Ranges):
         return expr
 
     def _compare(self, op: str, a: Poly, b: Poly) -> bool | None:
+        """Whether a op b holds, None where it depends."""
         match op:
             case "lt":
-                return (
-                    True
-                    if self.below(a, b)
-                    else False
-                    if self.below(b, P.add(a, P.constant(1)))
-                    else None
-                )
+                if self.below(a, b):
+                    return True
+                return False if self.below(b, P.add(a, P.constant(1))) else None
             case "le":
                 return self._compare("lt", a, P.add(b, P.constant(1)))
             case "gt":
@@ -302,9 +303,9 @@ class Simplifier(Ranges):
         return None
 
 
-def _centred(coeff: int, n: int) -> int:
-    """coeff modulo n, kept positive."""
-    return coeff % n
+def _closed(expr: Expr) -> Poly:
+    """The polynomial of an expression that arithmetic cannot open."""
+    return P.constant(int(expr.value)) if isinstance(expr, Const) else P.atom(expr)
 
 
 def _without(mono: P.Monomial, factor: P.Monomial) -> P.Monomial | None:

@@ -31,7 +31,9 @@ def key(node: Any) -> Any:
         case Var() | Buffer():
             return id(node)
         case Const(value, dtype):
-            return ("c", value, dtype.name, dtype.lanes)
+            # the text of a float tells 0.0 from -0.0, and NaN is equal to itself
+            plain = repr(value) if isinstance(value, float) else value
+            return ("c", plain, dtype.name, dtype.lanes)
         case Binary(op, a, b, _):
             left, right = key(a), key(b)
             if op in _COMMUTATIVE and repr(right) < repr(left):
@@ -57,8 +59,10 @@ def key(node: Any) -> Any:
             return ("ramp", key(base), key(stride), dtype.lanes)
         case Broadcast(a, dtype):
             return ("splat", key(a), dtype.lanes)
-        case int() | float() | None:
-            return ("c", node, "i64", 1) if node is not None else None
+        case int():
+            return ("c", node, "i64", 1)
+        case None:
+            return None
     raise TypeError(f"no structural key for {type(node).__name__}")
 
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from hidet_core.base.errors import ProgramError
+from hidet_core.base.errors import HidetError, ProgramError
 from hidet_core.ir import expr as E
 from hidet_core.ir.dtypes import DType, i64
 from hidet_core.ir.dtypes import dtype as as_dtype
@@ -273,9 +273,9 @@ def program(fn: Callable[..., None]) -> Program:
     with build(fn.__name__, [t.buffer for t in tensors], list(symbols.values())) as slot:
         try:
             fn(*tensors)
-        except ProgramError:
+        except HidetError:
             raise
-        except (TypeError, ValueError, NameError, AttributeError, KeyError, IndexError) as error:
+        except Exception as error:
             raise ProgramError(_line_of(error, fn), f"{type(error).__name__}: {error}") from error
     return slot.program
 

@@ -88,7 +88,8 @@ class _Vectorizer:
         self.simplifier.bounds.update(bounds)
         self.simplifier.bind(lane, lanes)
         self.vectors: dict[Var, Var] = {}  # let-bound values that depend on the lane
-        self.memo: dict[tuple[int, int], tuple[Expr, Expr]] = {}
+        # by (id of value, id of mask), with both so that they live
+        self.memo: dict[tuple[int, int], tuple[Expr, Expr | None, Expr]] = {}
         self.uses: dict[int, tuple[Expr, bool]] = {}
 
     def depends(self, node: Expr) -> bool:
@@ -151,9 +152,6 @@ class _Vectorizer:
             return rebuild(node, {"value": value})
         place = self.index(index, mask)
         value = broadcast(value, self.lanes)
-        if mask is not None and node.buffer.scope == "register":
-            old = Load(node.buffer, (place,), node.buffer.dtype.vector(self.lanes))
-            value, mask = select(mask, value, old), None
         return rebuild(node, {"indices": (place,), "value": value, "mask": mask})
 
     # expressions
@@ -174,9 +172,8 @@ class _Vectorizer:
         key = (id(node), id(mask))
         done = self.memo.get(key)
         if done is None:
-            done = (node, self._expr(node, mask))
-            self.memo[key] = done
-        return done[1]
+            done = self.memo[key] = (node, mask, self._expr(node, mask))
+        return done[-1]
 
     def _expr(self, node: Expr, mask: Expr | None) -> Expr:
         match node:

@@ -9,6 +9,8 @@ import onnxruntime as ort
 from hidet_ep.bench.compare import max_relative_error
 from hidet_ep.bench.providers import Provider, assignment
 from hidet_ep.handover import collect_reports
+from tests.ep.models import model as make_model
+from tests.ep.models import node, value
 
 HIDET, CPU = "HidetEP", "CPUExecutionProvider"
 LEVELS = ort.GraphOptimizationLevel
@@ -73,3 +75,21 @@ def claimed(session):
 
 def floats(rng, *shape):
     return rng.normal(size=shape).astype(np.float32)
+
+
+def classifier(rng, batch="N"):
+    """Conv, Relu, MaxPool, Flatten, Gemm, Softmax."""
+    nodes = [
+        node("Conv", ["x", "w"], ["a"], pads=[1, 1, 1, 1]),
+        node("Relu", ["a"], ["b"]),
+        node("MaxPool", ["b"], ["c"], kernel_shape=[2, 2], strides=[2, 2]),
+        node("Flatten", ["c"], ["d"]),
+        node("Gemm", ["d", "v", "bias"], ["e"], transB=1),
+        node("Softmax", ["e"], ["y"]),
+    ]
+    constants = {
+        "w": floats(rng, 8, 3, 3, 3),
+        "v": floats(rng, 10, 8 * 16) / 10,
+        "bias": floats(rng, 10),
+    }
+    return make_model(nodes, [value("x", (batch, 3, 8, 8))], [value("y", (batch, 10))], constants)

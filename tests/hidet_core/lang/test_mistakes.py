@@ -26,6 +26,8 @@ MISTAKES = {
     "y[i, 0] = i": "y holds f32, got a value of i64: cast(value, 'f32')",
     "y[i, 0] = math.sin(x[i])": "must be real number",
     "y[i, 0] = z[i]": "NameError: name 'z' is not defined",
+    "y[i, 1 // 0] = x[i]": "ZeroDivisionError",
+    "for k in range(x.shape[0]): pass": "'Var' object cannot be interpreted as an integer",
     "if x[i] > 0: y[i, 0] = x[i]": "has no truth value while the program is written",
     "for k in range_(4): break": "this loop over i was left early: break or return inside",
     "for k in range_(x[i]): pass": "an extent is an integer, got a value of f32",
