@@ -28,6 +28,7 @@ from ..work import TYPICAL_DIM, estimate, scalars_of, unravel
 
 FLAT = -1  # the axis of a config that treats the output as one long row
 BLOCKS_PER_TASK = 16  # vectors of one task
+ROW_NS = 3.0  # to begin a row
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,8 @@ def _cost(problem: Problem, axis: int, width: int) -> float:
     accesses = [(node.buffer, node.indices) for node in walk(value) if isinstance(node, Load)]
     price = 2 * _price(simplifier, lane, out, index, width)
     price += sum(_price(simplifier, lane, buffer, indices, width) for buffer, indices in accesses)
-    vectors = -(-extent // width) * (max(estimate(tuple(out.shape)), 1) / max(extent, 1))
-    return vectors * price * 0.5
+    rows = max(estimate(tuple(out.shape)), 1) / max(extent, 1)
+    return rows * (-(-extent // width) * price * 0.5 + ROW_NS)
 
 
 def _price(

@@ -41,11 +41,13 @@ def identity(op: str, dtype: DType) -> Const:
 
 
 def combine(op: str, a: Expr, b: Expr) -> Expr:
-    """One step of a reduction. max and min keep NaN, as NumPy and ONNX Runtime do."""
-    result = binary(_COMBINE[op], a, b)
+    """One step of a reduction from the total a so far. max and min keep NaN, as NumPy and ONNX
+    Runtime do: the comparison lets a NaN in, the outer select keeps it.
+    """
     if op in ("max", "min") and a.dtype.is_float:
-        return select(unary("isnan", b), b, select(unary("isnan", a), a, result))
-    return result
+        better = binary("gt" if op == "max" else "lt", a, b)
+        return select(unary("isnan", a), a, select(better, a, b))
+    return binary(_COMBINE[op], a, b)
 
 
 def find_reduce(value: Expr) -> Reduce | None:

@@ -105,7 +105,7 @@ def contraction_cost(
     compute = size.groups * panels * blocks
     far_a, far_b = far_bytes(config, size, target)
     streamed = size.groups * far_b / FAR_BYTES_PER_CYCLE
-    hidden = 0.8 if config.outer == "panels" and size.rows > config.mr else 0.3
+    hidden = 0.2 if config.outer == "panels" and size.rows > config.mr else 0.0
     cycles = compute + streamed * (1 - hidden) + max(0.0, streamed * hidden - compute)
     cycles += 0.5 * size.groups * far_a / FAR_BYTES_PER_CYCLE
     out_bytes = 4 * size.groups * size.rows * size.cols
