@@ -92,13 +92,13 @@ def _compile(draft: Draft, symbols: tuple[Var, ...], builder: Builder, trace: Tr
     """Schedule the anchor, fuse its neighbours, lower, generate and build code."""
     scheduled = schedule(draft.problem, builder.cpu)
     trace.configs(lambda: config_text(draft.problem, scheduled, builder.cpu))
-    program = trace("schedule", scheduled.program)
+    program = trace("schedule", scheduled.program, "scheduled")
     program = fuse_epilogue(program, draft.problem.output, draft.steps, draft.stored)
     program = trace("fuse_epilogue", program)
     program = trace("fuse_prologue", fuse_prologue(program, draft.prologue))
     program = trace("name_shared", name_shared(program))
     program = trim_signature(program, symbols, f"hidet_{draft.name}", draft.stored)
-    program = trace("signature", program)
+    program = trace("signature", program, "scheduled")
     return Kernel(draft, scheduled, program, _build(program, builder, trace), trace)
 
 
@@ -112,7 +112,7 @@ def _build(program: Program, builder: Builder, trace: Trace) -> Future[bytes]:
         done.set_result(image)
         return done
     for lower in LOWERING:
-        program = trace(lower.__name__, lower(program))
+        program = trace(lower.__name__, lower(program), lower.gives)
     source = trace.source(edited or emit(program))
     compiled = builder.compile(key, source)
     trace.note("kernel.s", lambda: assembly(source, builder.cpu))

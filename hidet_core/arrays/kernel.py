@@ -113,11 +113,11 @@ def kernel(fn: Callable[..., None]) -> ArrayKernel:
     return ArrayKernel(record(fn))
 
 
-def _lower(program: Program, trace: Callable[[str, Program], Program] | None = None) -> Program:
+def _lower(program: Program, trace: Trace | None = None) -> Program:
     for lower in LOWERING:
         program = lower(program)
         if trace is not None:
-            trace(lower.__name__, program)
+            trace(lower.__name__, program, lower.gives)
     return program
 
 
@@ -135,7 +135,7 @@ def _image(program: Program) -> bytes:
         image = builder.lookup(key)
         if image is not None and not trace.is_active:
             return image
-        lowered = _lower(trace("program", program), trace)
+        lowered = _lower(trace("program", program, "scheduled"), trace)
         source = trace.source(edited or emit(lowered))
         trace.note("kernel.s", lambda: assembly(source, builder.cpu))
         done: Future[bytes] = builder.compile(key, source)

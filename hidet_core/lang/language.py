@@ -24,6 +24,7 @@ from hidet_core.ir.printer import text as as_text
 from hidet_core.ir.stmt import For, If, OnMapping, Prefetch, Program, Store
 from hidet_core.mapping.mapping import TaskMapping, install_tracer
 
+from .check import check
 from .trace import Builder, close, current, located, where, writing
 
 
@@ -146,11 +147,11 @@ def lanes(mapping: TaskMapping) -> Iterator[tuple[Var, ...]]:
     """The workers of `mapping` are the lanes of a vector register: `for i, j in lanes(repeat(6, 4)
     * spatial(1, 16))`.
     """
-    builder = current()
+    builder, place = current(), where()
     worker = Var(builder.fresh("lane"), i64)
     with builder.block(f"lanes of {mapping}") as body:
         yield from _on(mapping, worker)
-    builder.emit(For(worker, E.wrap(mapping.num_workers), body[0], "lanes"))
+    builder.emit(For(worker, E.wrap(mapping.num_workers), body[0], "lanes", place))
 
 
 def parallel(*extents: Any) -> Iterator[tuple[Expr, ...]]:
@@ -172,6 +173,7 @@ def parallel(*extents: Any) -> Iterator[tuple[Expr, ...]]:
         rest = rest // size
     point.append(rest)
     yield tuple(builder.let(f"g{axis}", value) for axis, value in enumerate(reversed(point)))
+    builder.closed = True
 
 
 def let(name: str, value: Any) -> Expr:
@@ -277,6 +279,7 @@ def program(fn: Callable[..., None]) -> Program:
             raise
         except Exception as error:
             raise ProgramError(_line_of(error, fn), f"{type(error).__name__}: {error}") from error
+    check(slot.program)
     return slot.program
 
 

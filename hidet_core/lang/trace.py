@@ -44,9 +44,12 @@ class Builder:
         self.counts: dict[str, int] = {}
         self.locals: list[Any] = []
         self.grid: tuple[Var, list[Expr]] | None = None
+        self.closed = False  # the grid of parallel tasks has ended
         self.open: list[tuple[str, str]] = []  # (what, "file:line") of each open block
 
-    def emit(self, stmt: Stmt) -> None:
+    def emit(self, stmt: Stmt | Let) -> None:
+        if self.closed:
+            raise ProgramError(where(), "a statement after parallel(...): it belongs inside")
         self.blocks[-1].append(stmt)
 
     def fresh(self, name: str) -> str:
@@ -58,7 +61,7 @@ class Builder:
     def let(self, name: str, value: Expr) -> Var:
         """Bind value to a new variable from here to the end of the block."""
         var = Var(self.fresh(name), value.dtype)
-        self.blocks[-1].append(Let(var, value, seq(), where()))
+        self.emit(Let(var, value, seq(), where()))
         return var
 
     @contextmanager

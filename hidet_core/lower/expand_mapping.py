@@ -16,9 +16,11 @@ from hidet_core.ir.expr import Const, Var, wrap
 from hidet_core.ir.node import rewrite
 from hidet_core.ir.stmt import For, OnMapping, Program, Stmt, seq
 from hidet_core.ir.substitute import substitute
+from hidet_core.ir.verify import gives
 from hidet_core.mapping import Compose, Custom, TaskMapping
 
 
+@gives("scheduled")
 def expand_mapping(program: Program) -> Program:
     """Replace every OnMapping by the loops of one worker."""
     return rewrite(program, lambda node: _expand(node) if isinstance(node, OnMapping) else None)

@@ -14,8 +14,10 @@ from hidet_core.ir.node import rebuild, rewrite
 from hidet_core.ir.simplify import Simplifier
 from hidet_core.ir.stmt import For, If, Let, Prefetch, Program, Seq, Stmt, Store, seq
 from hidet_core.ir.substitute import substitute
+from hidet_core.ir.verify import gives
 
 
+@gives("flat")
 def flatten_index(program: Program) -> Program:
     """Flatten and simplify."""
     simplifier = Simplifier()

@@ -15,8 +15,10 @@ from hidet_core.ir.expr import Const
 from hidet_core.ir.node import rewrite
 from hidet_core.ir.stmt import For, Program, Stmt, seq
 from hidet_core.ir.substitute import substitute
+from hidet_core.ir.verify import gives
 
 
+@gives("lowered")
 def unroll_loops(program: Program) -> Program:
     """Unroll, inner loops first."""
 

@@ -37,8 +37,10 @@ from hidet_core.ir.node import rebuild, rewrite, walk
 from hidet_core.ir.ranges import INF
 from hidet_core.ir.simplify import Simplifier
 from hidet_core.ir.stmt import For, If, Let, Prefetch, Program, Seq, Stmt, Store, seq
+from hidet_core.ir.verify import gives
 
 
+@gives("flat")
 def vectorize_lanes(program: Program) -> Program:
     """Vectorise every 'lanes' loop."""
     bounds = _bounds(program)

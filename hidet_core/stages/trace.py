@@ -25,6 +25,8 @@ from hidet_core.base.hashing import stable_hash
 from hidet_core.graph.graph import Graph, verify_graph
 from hidet_core.ir.node import Node
 from hidet_core.ir.printer import text
+from hidet_core.ir.stmt import Program
+from hidet_core.ir.verify import verify
 
 from . import ladder
 from .options import CompileOptions
@@ -95,8 +97,10 @@ class Trace:
         """
         return self.folder is not None or self.settings.debug >= ladder.SOURCE
 
-    def __call__(self, stage: str, value: T) -> T:
-        """The value itself, after it was verified and dumped."""
+    def __call__(self, stage: str, value: T, spec: str = "open") -> T:
+        """The value itself, after it was dumped and verified; spec: what a program must keep now
+        (ir/verify.py).
+        """
         self.stage = stage
         took = time.perf_counter() - self._since
         if self.folder is not None:
@@ -107,8 +111,8 @@ class Trace:
         if self.settings.debug >= ladder.STAGES and value is not self._last:
             ladder.tell(f"{self.path}: {stage}\n{_text(value)}")
         self.stages += 1
-        if self.settings.verify and isinstance(value, Graph):
-            verify_graph(value)
+        if self.settings.verify:
+            _verify(stage, value, spec)
         self._last, self._since = value, time.perf_counter()
         return value
 
@@ -180,6 +184,14 @@ class Trace:
         """A folder that cannot be written costs the dump, not the session."""
         log.warning("no dump in %s: %s", self.folder, error.strerror)
         self.folder = None
+
+
+def _verify(stage: str, value: Any, spec: str) -> None:
+    match value:
+        case Graph():
+            verify_graph(value)
+        case Program():
+            verify(value, spec, stage)
 
 
 def _text(value: Any) -> str:

@@ -160,18 +160,20 @@ def best(found):
     return found[0]
 
 
-def compiled(graph, pick=best):
+def compiled(graph, pick=best, target=CPU):
     """The graph's kernels, fused; no code yet."""
     graph = make_storable(graph)
     verify_graph(graph)
     storage, readers = plan_storage(graph), consumers(graph)
     drafts = [draft_group(group, graph, storage, readers) for group in form_groups(graph)]
-    return Compiled(graph, storage, [_kernel(draft, graph.symbols, pick) for draft in drafts])
+    return Compiled(
+        graph, storage, [_kernel(draft, graph.symbols, pick, target) for draft in drafts]
+    )
 
 
-def _kernel(draft, symbols, pick):
-    _, template, config = pick(candidates(draft.problem, CPU))
-    scheduled = template.build(draft.problem, config, CPU)
+def _kernel(draft, symbols, pick, target):
+    _, template, config = pick(candidates(draft.problem, target))
+    scheduled = template.build(draft.problem, config, target)
     program = fuse_epilogue(scheduled.program, draft.problem.output, draft.steps, draft.stored)
     program = name_shared(fuse_prologue(program, draft.prologue))
     program = trim_signature(program, symbols, f"k_{draft.name}", draft.stored)

@@ -52,6 +52,38 @@ def test_a_mistake_is_located(mistake, tmp_path):
     assert MISTAKES[mistake] in caught.value.why
 
 
+LATE_MISTAKES = {
+    "for k in range_(4): pass\n        y[i, k] = 0.0": (
+        9,
+        "i is used outside of the loop or block",
+    ),
+    "with when(i > 0): v = let('v', x[i] * 2.0)\n        y[i, 0] = v": (9, "v is used outside of"),
+    "for k in lanes(spatial(4)): pass\n        y[i, k[0]] = 0.0": (9, "t0 is used outside of"),
+    "for k in lanes(spatial(4)):\n            for j in lanes(spatial(4)): y[i, 0] = 0.0": (
+        9,
+        "lanes(...) inside of lanes(...)",
+    ),
+    "for (k,) in lanes(spatial(4)):\n            for j in range_(k): y[i, j] = 0.0": (
+        9,
+        "this loop does not run as often in every lane",
+    ),
+    "pass\n    y[0, 0] = 0.0": (9, "a statement after parallel(...): it belongs inside"),
+    "pass\n    let('v', x[0] * 2.0)": (9, "a statement after parallel(...)"),
+}
+
+
+@pytest.mark.parametrize("mistake", LATE_MISTAKES)
+def test_a_mistake_that_shows_late_is_located(mistake, tmp_path):
+    path = tmp_path / "wrong.py"
+    path.write_text(TEMPLATE.format(mistake))
+    spec = importlib.util.spec_from_file_location("wrong", path)
+    with pytest.raises(ProgramError) as caught:
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    line, why = LATE_MISTAKES[mistake]
+    assert caught.value.where == f"{path}:{line}"
+    assert why in caught.value.why
+
+
 def test_a_parameter_without_annotation(tmp_path):
     path = tmp_path / "bare.py"
     path.write_text("from hidet_core.lang import *\n\n@program\ndef bare(x):\n    pass\n")

@@ -1,0 +1,258 @@
+"""The specs of programs: what holds between the stages, checked (HIDET_VERIFY=1).
+
+open        what fusion works on: a scheduled program whose signature may lack the tensors of the
+            fused operators and their symbols
+scheduled   mappings and loops of any kind, scalar expressions, one index per dim of the buffer
+flat        after `flatten_index`: no mappings, exactly one index, vectors and masks allowed
+lowered     what code generation takes: flat, and no loops but serial ones
+
+In all of them a variable is bound once and before it is used, operands have one dtype, an index is
+i64, a value has the dtype of the buffer it is stored to, and a buffer is a parameter or a local.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from hidet_core.base.errors import CompilerBug
+
+from .dtypes import i64
+from .expr import Buffer, Const, Expr, Load, Ramp, Var, free_vars, is_const
+from .node import walk
+from .printer import text
+from .stmt import FOR_KINDS, For, If, Let, OnMapping, Prefetch, Program, Seq, Stmt, Store
+from .types import Misfit, Types
+
+SPECS = ("open", "scheduled", "flat", "lowered")
+PassT = TypeVar("PassT")
+SHOWN = 200  # characters of a node in a message
+
+
+def gives(spec: str) -> Any:
+    """Decorator of a pass: the spec that its result keeps, as `pass.gives`."""
+
+    def mark(lowering: PassT) -> PassT:
+        lowering.gives = spec  # type: ignore[attr-defined]
+        return lowering
+
+    return mark
+
+
+def verify(program: Program, spec: str, stage: str = "verify") -> None:
+    """Check a program against one of SPECS. Raises CompilerBug, which names the stage, the node,
+    what was expected and what came.
+    """
+    if spec not in SPECS:
+        raise ValueError(f"unknown spec {spec!r}, known: {', '.join(SPECS)}")
+    try:
+        _Verifier(program, spec).program()
+    except Misfit as misfit:
+        raise CompilerBug(stage, f"not a {spec} program: {misfit}") from None
+
+
+class _Verifier:
+    """One walk over a program, with the variables in scope."""
+
+    def __init__(self, program: Program, spec: str) -> None:
+        self.whole, self.spec = program, spec
+        self.is_flat = spec in ("flat", "lowered")
+        self.types = Types(vectors=self.is_flat)
+        self.buffers = {*program.params, *program.locals}
+        self.scope: set[Var] = set()
+        self.bound: set[Var] = set()  # ever, to find what is bound twice
+        self.in_lanes = False
+
+    def program(self) -> None:
+        program = self.whole
+        for var in program.scalars:
+            self.bind(var, f"scalar {var.name}")
+        for buffer in program.params:
+            self.expect(
+                buffer.scope == "global", buffer, "a parameter of scope global", buffer.scope
+            )
+            for dim in (*buffer.shape, *(buffer.strides or ())):
+                self.expr(dim, buffer)
+        for buffer in program.locals:
+            is_private = buffer.scope in ("local", "register")
+            self.expect(is_private, buffer, "a local of scope local or register", buffer.scope)
+            is_sized = all(isinstance(dim, int) or is_const(dim) for dim in buffer.shape)
+            self.expect(is_sized, buffer, "a local of constant shape", "symbols")
+        self.scalar(program.tasks, "tasks")
+        is_pure = not any(isinstance(node, Load) for node in self.types.parts(program.tasks))
+        self.expect(is_pure, program.tasks, "tasks over scalars only", "a load")
+        self.bind(program.task, "task")
+        if self.spec == "open":
+            self.add_fused()
+        self.stmt(program.body)
+
+    def add_fused(self) -> None:
+        """Take the tensors that the body uses, and their symbols, as part of the signature."""
+        for node in walk(self.whole.body):
+            if isinstance(node, (Load, Store)) and node.buffer.scope == "global":
+                self.buffers.add(node.buffer)
+        for buffer in self.buffers:
+            self.scope.update(free_vars((buffer.shape, buffer.strides or ())))
+
+    # what is checked of a node
+
+    def expect(self, holds: bool, node: Any, expected: str, got: Any) -> None:
+        if not holds:
+            raise Misfit(f"{_shown(node)}: expected {expected}, got {got}")
+
+    def bind(self, var: Var, node: Any) -> None:
+        self.expect(var not in self.bound, node, f"{var.name} bound once", "a second binding")
+        self.bound.add(var)
+        self.scope.add(var)
+
+    def expr(self, value: Any, node: Any) -> None:
+        """An expression whose types fit and whose variables are bound here."""
+        if not isinstance(value, Expr):
+            self.expect(isinstance(value, int), node, "an expression or an int", repr(value))
+            return
+        facts = self.types.of(value)
+        unbound = facts.free - self.scope
+        names = ", ".join(sorted(var.name for var in unbound))
+        self.expect(not unbound, node, "variables that are bound here", f"{names} unbound")
+        strange = facts.buffers - self.buffers
+        names = ", ".join(sorted(buffer.name for buffer in strange))
+        self.expect(not strange, node, "parameters and locals of the program", names)
+        if not self.is_flat:
+            self.expect(value.dtype.lanes == 1, node, "scalars", value.dtype)
+
+    def scalar(self, value: Expr, node: Any) -> None:
+        """A number of iterations, tasks or a worker."""
+        self.expr(value, node)
+        self.expect(value.dtype == i64, node, "an i64", value.dtype)
+
+    def access(self, node: Load | Store | Prefetch) -> None:
+        """The indices of an access."""
+        buffer, indices = node.buffer, node.indices
+        self.expect(buffer in self.buffers, node, "a parameter or local", buffer.name)
+        dims = 1 if self.is_flat else len(buffer.shape)
+        self.expect(len(indices) == dims, node, f"{dims} indices of {buffer.name}", len(indices))
+        for index in indices:
+            self.expect(index.dtype.scalar == i64, node, "indices of i64", index.dtype)
+        always = getattr(node, "mask", None) is None
+        if dims == 1 and always and buffer.scope != "global":
+            size = _size(buffer)
+            for place in _ends(indices[0]):
+                inside = size is None or 0 <= place < size
+                self.expect(inside, node, f"an index in [0, {size})", place)
+
+    # statements
+
+    def stmt(self, root: Stmt) -> None:
+        work: list[Any] = [root]  # a list, because Let chains are deep
+        while work:
+            item = work.pop()
+            if callable(item):
+                item()
+            else:
+                work.extend(reversed(self.step(item)))
+
+    def step(self, node: Stmt) -> list[Any]:
+        """Check one statement; what to do after it, in order."""
+        match node:
+            case Seq(stmts):
+                return list(stmts)
+            case Store() | Prefetch():
+                self.write(node)
+                return []
+            case If(cond, then, orelse):
+                self.expr(cond, node)
+                self.expect(str(cond.dtype) == "bool", node, "a condition of bool", cond.dtype)
+                return [then] if orelse is None else [then, orelse]
+            case Let(var, value, body):
+                self.expr(value, node)
+                self.expect(value.dtype == var.dtype, node, f"a {var.dtype}", value.dtype)
+                return self.scoped(node, (var,), body)
+            case For():
+                return self.loop(node)
+            case OnMapping(names, mapping, worker, body, _):
+                self.expect(not self.is_flat, node, "no mapping", str(mapping))
+                self.scalar(worker, node)
+                fits = len(names) == len(mapping.shape)
+                self.expect(fits, node, f"{len(mapping.shape)} variables", len(names))
+                return self.scoped(node, names, body)
+        raise Misfit(f"{type(node).__name__} is no statement")
+
+    def scoped(self, node: Stmt, names: tuple[Var, ...], body: Stmt) -> list[Any]:
+        for var in names:
+            self.bind(var, node)
+        return [body, lambda: self.scope.difference_update(names)]
+
+    def loop(self, node: For) -> list[Any]:
+        self.scalar(node.extent, node)
+        kinds = ("serial",) if self.spec == "lowered" else FOR_KINDS
+        self.expect(node.kind in kinds, node, f"a loop that is {' or '.join(kinds)}", node.kind)
+        if node.kind != "serial":
+            is_known = is_const(node.extent)
+            self.expect(is_known, node, "a constant extent", _shown(node.extent))
+        self.expect(node.var.dtype == i64, node, "a variable of i64", node.var.dtype)
+        inner = self.scoped(node, (node.var,), node.body)
+        if node.kind != "lanes":
+            return inner
+        self.expect(not self.in_lanes, node, "no lanes inside of lanes", "two")
+        self.in_lanes = True
+        return [*inner, self._leave_lanes]
+
+    def _leave_lanes(self) -> None:
+        self.in_lanes = False
+
+    def write(self, node: Store | Prefetch) -> None:
+        for index in node.indices:
+            self.expr(index, node)
+        self.access(node)
+        parts = list(node.indices)
+        if isinstance(node, Prefetch):
+            self.expect(node.level in (1, 2, 3), node, "a level of 1 to 3", node.level)
+        else:
+            parts += self.value(node)
+        for part in parts:
+            for load in self.types.loads(part):
+                self.access(load)
+
+    def value(self, node: Store) -> Iterator[Expr]:
+        """The value and mask of a store."""
+        lanes = node.indices[0].dtype.lanes if node.indices else 1
+        self.expr(node.value, node)
+        dtype = node.value.dtype
+        self.expect(dtype.scalar == node.buffer.dtype, node, str(node.buffer.dtype), dtype)
+        self.expect(dtype.lanes in (1, lanes), node, f"1 or {lanes} lanes", dtype)
+        yield node.value
+        if node.mask is not None:
+            self.expr(node.mask, node)
+            mask = node.mask.dtype
+            self.expect(mask.is_bool, node, "a mask of bool", mask)
+            self.expect(mask.lanes in (1, lanes), node, f"a mask of 1 or {lanes} lanes", mask)
+            yield node.mask
+
+
+def _size(buffer: Buffer) -> int | None:
+    """The elements of a contiguous buffer of constant shape."""
+    total = 1
+    for dim in buffer.shape:
+        plain = dim.value if isinstance(dim, Const) else dim
+        if not isinstance(plain, int) or buffer.strides is not None:
+            return None
+        total *= plain
+    return total
+
+
+def _ends(index: Expr) -> tuple[int, ...]:
+    """The first and last place of an access where they are literals."""
+    match index:
+        case Const(place, _):
+            return (place,)
+        case Ramp(Const(base, _), Const(stride, _), dtype):
+            return base, base + stride * (dtype.lanes - 1)
+    return ()
+
+
+def _shown(node: Any) -> str:
+    """A node's text on one line: of a loop or branch its heading."""
+    plain = node if isinstance(node, str) else text(node).split("\n", 1)[0]
+    place = getattr(node, "where", None)
+    short = plain if len(plain) <= SHOWN else plain[:SHOWN] + "..."
+    return f"`{short.strip()}`" + (f" ({place})" if place else "")
