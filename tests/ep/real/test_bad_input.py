@@ -11,9 +11,12 @@ import pytest
 
 import hidet_ep
 from hidet_core import BadOption
+from hidet_ep.handover import collect_reports
 from tests.ep import models
 from tests.ep.models import model, node, value
 from tests.ep.real.sessions import CPU, HIDET, check, claimed, floats, open_session, settings
+
+VERBOSE, WARNING = 0, 2  # of ONNX Runtime's log
 
 
 def small(batch="N"):
@@ -133,6 +136,25 @@ def test_inputs_that_are_not_contiguous(session, rng):
     np.testing.assert_array_equal(session.run(None, {"x": x})[0], same)
 
 
+def test_more_memory_than_there_is(rng):
+    """Petabytes of temporaries: an error that says so, and a session that goes on."""
+    wide = 1 << 30
+    nodes = [
+        node("Exp", ["x"], ["a"]),
+        node("Expand", ["a", "wide"], ["b"]),
+        node("Softmax", ["b"], ["c"]),
+        node("ReduceMax", ["c"], ["y"], axes=[1], keepdims=1),
+    ]
+    made = model(
+        nodes, [value("x", ("N", 1))], [value("y", ("N", 1))], {"wide": np.array([1, wide])}
+    )
+    session = open_session(made)
+    assert claimed(session) == 4
+    with pytest.raises(Exception, match=r"cannot get \d+ bytes of memory"):
+        session.run(None, {"x": floats(rng, 1 << 20, 1)})
+    assert session.run(None, {"x": floats(rng, 0, 1)})[0].shape == (0, 1)
+
+
 # ---- options
 
 
@@ -156,6 +178,34 @@ def test_bad_option(options, says):
 def test_with_its_default_onnxruntime_goes_on_without_us(capfd):
     session = ort.InferenceSession(small(), settings(), providers=[(HIDET, {"target": "tpu"})])
     assert session.get_providers() == [CPU]
+
+
+@pytest.mark.parametrize("name", ["HIDET_CACHE", "HIDET_CACHE_MB", "HIDET_WORKERS", "HIDET_DEBUG"])
+def test_bad_environment_is_named(monkeypatch, name, rng):
+    """The environment is not the model's fault: a warning, and the CPU provider runs the model."""
+    monkeypatch.setenv(name, "perhaps")
+    with collect_reports() as reports:
+        session = open_session(small())
+    assert claimed(session) == 0
+    (warning,) = reports[0].result.warnings
+    assert f"option '{name}': got 'perhaps', allowed: " in warning
+    still_works(session, rng)
+
+
+def test_the_log_says_which_node_is_left_and_why(capfd):
+    options = settings()
+    options.log_severity_level = VERBOSE
+    ort.set_default_logger_severity(VERBOSE)
+    try:
+        nodes = [node("Exp", ["x"], ["a"]), node("CumSum", ["a", "axis"], ["y"])]
+        axis = {"axis": np.array(1, np.int64)}
+        made = model(nodes, [value("x", (4, 4))], [value("y", (4, 4))], axis)
+        open_session(made, None, options)
+    finally:
+        ort.set_default_logger_severity(WARNING)
+    shown = capfd.readouterr().err
+    assert "HidetEP leaves node 'CumSum_y' (CumSum): operator CumSum is not supported" in shown
+    assert "HidetEP takes 1 of 2 nodes of graph 'test_graph' in 1 partition(s)" in shown
 
 
 # ---- cache folders
