@@ -19,6 +19,7 @@ from .fold_constants import fold_constants
 from .fold_pads import fold_pads
 from .separate_outputs import separate_outputs
 from .sink_transposes import sink_transposes
+from .split_concats import split_concats
 
 Pass = Callable[[Graph], Graph]
 
@@ -30,6 +31,7 @@ PASSES: tuple[Pass, ...] = (
     canonicalize,
     fold_affine,
     fold_pads,
+    split_concats,
     drop_identity,
     eliminate_common,
     eliminate_dead,

@@ -15,6 +15,7 @@ from hidet_core.graph.passes.fold_constants import fold_constants
 from hidet_core.graph.passes.fold_pads import fold_pads
 from hidet_core.graph.passes.separate_outputs import separate_outputs
 from hidet_core.graph.passes.sink_transposes import sink_transposes
+from hidet_core.graph.passes.split_concats import split_concats
 from hidet_core.graph.reference import run_graph
 from hidet_core.ir.dtypes import f32, i64
 
@@ -286,3 +287,23 @@ def test_graphs_without_transposes_stay_the_same_object():
     index = m.emit("range", start=0, step=1, size=3, dtype=i64)
     graph = m.done(m.emit("transpose", m.emit("gather", m.x(3, 4), index, axis=0), perm=(1, 0)))
     assert sink_transposes(graph) is graph
+
+
+def test_elementwise_operators_go_to_the_parts_of_a_concat():
+    m = Maker()
+    x, y = m.x(2, 3), m.x(2, 4)
+    whole = m.emit("concat", x, y, axis=1)
+    _, graph = after(split_concats, m.done(m.emit("relu", m.emit("mul", whole, m.const()))))
+    left = eliminate_dead(graph).operators
+    assert [op.op.name for op in left] == ["mul", "mul", "relu", "relu", "concat"]
+    assert left[-1].attrs["axis"] == 1
+
+
+@pytest.mark.parametrize("reason", ["read twice", "an output", "a vector"])
+def test_concats_that_stay_whole(reason):
+    m = Maker()
+    whole = m.emit("concat", m.x(2, 3), m.x(2, 4), axis=1)
+    others = {"read twice": [m.emit("tanh", whole)], "an output": [whole]}.get(reason, [])
+    factor = m.const(7) if reason == "a vector" else m.const()
+    graph = m.done(m.emit("mul", whole, factor), *others)
+    assert split_concats(graph) is graph
