@@ -1,8 +1,8 @@
 """Pooling on CPUs: NHWC, lanes along the channels, windows clipped to the image instead of padded.
 
-The window's loops run over [first, last) of its positions inside the image, so that no padding is
-read; what the definition does with the total (an average's divisor) is taken from the definition
-itself.
+A window that lies inside the image is unrolled; the loops of others run over [first, last) of the
+positions inside, so that no padding is read. What the definition does with the total (an average's
+divisor) is taken from the definition itself.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hidet_core.ir.expr import Expr, Load, Reduce, Select, wrap
+from hidet_core.ir.expr import Expr, Load, Reduce, Select, both, unary, wrap
 from hidet_core.ir.node import rewrite, walk
 from hidet_core.lang import (
     Tensor,
@@ -25,6 +25,7 @@ from hidet_core.lang import (
     register,
     repeat,
     spatial,
+    unroll,
     when,
 )
 from hidet_core.target.cpu import Cpu
@@ -34,6 +35,8 @@ from ..problem import Problem, Scheduled
 from ..template import Template
 from ..work import estimate, scalars_of
 from .reduction import combine, find_reduce, identity, instantiate, with_total
+
+MAX_UNROLLED = 16  # positions of a window
 
 
 @dataclass(frozen=True)
@@ -83,18 +86,27 @@ def _window(problem: Problem, at: tuple[Expr, Expr, Expr, Expr], lanes_wide: int
     channels = wrap(out.shape[3])
     for (j,) in _channels(nv, lanes_wide):
         acc[j] = identity(node.op, out.dtype)
-    (y0, r0, r1), (z0, s0, s1) = (
-        _clip(problem, axis, position) for axis, position in ((0, oh), (1, ow))
-    )
     dilation_h, dilation_w = problem.attrs["dilations"]
-    for r in range_(r1 - r0, "r"):
-        for s in range_(s1 - s0, "s"):
-            for (j,) in _channels(nv, lanes_wide):
-                with when(first + j < channels):
-                    element = Tensor(x)[
-                        n, y0 + (r0 + r) * dilation_h, z0 + (s0 + s) * dilation_w, first + j
-                    ]
-                    acc[j] = combine(node.op, acc[j], _term(node, element))
+    top, left = (_start(problem, axis, position) for axis, position in ((0, oh), (1, ow)))
+
+    def take(r: Expr, s: Expr) -> None:
+        for (j,) in _channels(nv, lanes_wide):
+            with when(first + j < channels):
+                element = Tensor(x)[n, top + r * dilation_h, left + s * dilation_w, first + j]
+                acc[j] = combine(node.op, acc[j], _term(node, element))
+
+    whole = both(_is_inside(problem, 0, top), _is_inside(problem, 1, left))
+    kernel = problem.attrs["kernel"]
+    with when(whole):
+        loop = unroll if kernel[0] * kernel[1] <= MAX_UNROLLED else range_
+        for r in loop(kernel[0], "r"):
+            for s in loop(kernel[1], "s"):
+                take(r, s)
+    with when(unary("not", whole)):
+        (r0, r1), (s0, s1) = _clip(problem, 0, top), _clip(problem, 1, left)
+        for r in range_(r1 - r0, "r"):
+            for s in range_(s1 - s0, "s"):
+                take(r0 + r, s0 + s)
     for (j,) in _channels(nv, lanes_wide):
         with when(first + j < channels):
             index = (n, oh, ow, first + j)
@@ -121,13 +133,23 @@ def _term(node: Reduce, element: Expr) -> Expr:
     return rewrite(value, lambda other: element if other is found[0] else None)
 
 
-def _clip(problem: Problem, axis: int, position: Expr) -> tuple[Expr, Expr, Expr]:
-    """(image position of the window's first element, first and last + 1 window position inside the
-    image).
-    """
+def _start(problem: Problem, axis: int, position: Expr) -> Expr:
+    """Where in the image a window begins."""
+    start = position * problem.attrs["strides"][axis] - problem.attrs["pads"][axis]
+    return let("start", start)
+
+
+def _is_inside(problem: Problem, axis: int, start: Expr) -> Expr:
+    """Whether all of a window is."""
     kernel, dilation = problem.attrs["kernel"][axis], problem.attrs["dilations"][axis]
     size = wrap(problem.inputs[0].shape[1 + axis])
-    start = position * problem.attrs["strides"][axis] - problem.attrs["pads"][axis]
+    return both(start >= 0, start + (kernel - 1) * dilation < size)
+
+
+def _clip(problem: Problem, axis: int, start: Expr) -> tuple[Expr, Expr]:
+    """First and last + 1 position of a window inside the image."""
+    kernel, dilation = problem.attrs["kernel"][axis], problem.attrs["dilations"][axis]
+    size = wrap(problem.inputs[0].shape[1 + axis])
     first = maximum((dilation - 1 - start) // dilation, 0)
     last = minimum((size - start + (dilation - 1)) // dilation, kernel)
-    return start, let("first", first), let("last", maximum(last, first))
+    return let("first", first), let("last", maximum(last, first))
