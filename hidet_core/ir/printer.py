@@ -25,6 +25,7 @@ from .expr import (
     Var,
     is_const,
 )
+from .fold import COMPARISONS
 from .stmt import For, If, Let, OnMapping, Prefetch, Program, Seq, Stmt, Store
 
 _SYMBOLS = {
@@ -64,7 +65,8 @@ class Printer:
                 return _literal(value, dtype)
             case Binary(op, a, b, _) if op in _SYMBOLS:
                 symbol, level = _SYMBOLS[op]
-                text = f"{self.expr(a, level)} {symbol} {self.expr(b, level + 1)}"
+                left = level + 1 if op in COMPARISONS else level  # no chains of comparisons
+                text = f"{self.expr(a, left)} {symbol} {self.expr(b, level + 1)}"
                 return f"({text})" if level < outer else text
             case Binary(op, a, b, _):
                 return f"{op}({self.expr(a)}, {self.expr(b)})"
@@ -103,7 +105,7 @@ class Printer:
                 place = f"{self.name(buffer)}[{', '.join(self.expr(i) for i in indices)}]"
                 return [f"{pad}prefetch({place}, level={level})"]
             case For(var, extent, body, kind):
-                loop = {"serial": "range", "unroll": "unroll", "lanes": "lanes"}[kind]
+                loop = "range" if kind == "serial" else kind
                 head = f"{pad}for {self.name(var)} in {loop}({self.expr(extent)}):"
                 return [head, *self.stmt(body, indent + 1)]
             case OnMapping(names, mapping, worker, body, unroll):

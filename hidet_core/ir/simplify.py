@@ -81,7 +81,8 @@ class Simplifier(Ranges):
                 return (
                     P.constant(0) if known is not None and known.terms == {(): 1} else P.atom(expr)
                 )
-        return _closed(self._parts(expr))
+        inner = self._parts(expr)
+        return self.poly(inner) if _is_open(inner) else _closed(inner)
 
     def _split(self, a: Poly, d: Poly) -> tuple[Poly, Poly]:
         """a = d * quotient + rest, with as much in the quotient as divides termwise."""
@@ -301,6 +302,14 @@ class Simplifier(Ranges):
         if self.below(a, b) or self.below(b, a):
             return op == "ne"
         return None
+
+
+_OPEN = ("add", "sub", "mul", "floordiv", "mod", "min", "max", "neg")
+
+
+def _is_open(expr: Expr) -> bool:
+    """Whether it is an expression that arithmetic opens."""
+    return isinstance(expr, Var) or (isinstance(expr, (Binary, Unary)) and expr.op in _OPEN)
 
 
 def _closed(expr: Expr) -> Poly:

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,8 +24,8 @@ Task = tuple[Index, ...]
 
 
 class TaskMapping(ABC):
-    """shape: extents of the task grid; num_workers; step_shape: each worker does prod(step_shape)
-    tasks, row-major.
+    """shape: extents of the task grid; num_workers: workers are numbered from 0; step_shape: each
+    worker does prod(step_shape) tasks, in row-major order of the steps.
     """
 
     shape: tuple[int, ...]
@@ -40,14 +42,15 @@ class TaskMapping(ABC):
         return math.prod(self.step_shape)
 
     def tasks(self, worker: Index) -> list[Task]:
-        """All tasks of a worker, in order."""
+        """All tasks of a worker (an int or an expression), in order."""
         return [self.task(worker, step) for step in itertools.product(*map(range, self.step_shape))]
 
     def on(self, worker: Index) -> Iterator[Task]:
-        """The tasks of a worker: as a list for an int, as loops of the program being written for an
-        expression.
+        """The tasks of a worker: one by one for an int, as loops of the program being written for
+        an expression. Raises ValueError for a worker that the mapping does not have.
         """
-        if isinstance(worker, int):
+        if hasattr(worker, "__index__"):
+            worker = operator.index(worker)
             if not 0 <= worker < self.num_workers:
                 raise ValueError(f"worker {worker} is not in [0, {self.num_workers}) of {self}")
             return iter(self.tasks(worker))
@@ -61,7 +64,10 @@ class TaskMapping(ABC):
         return Compose(self, inner)
 
     def inverse(self) -> dict[tuple[int, ...], tuple[int, int]]:
-        """task -> (worker, step number). Raises ValueError if a task is done twice."""
+        """task -> (worker, step number). Raises ValueError if a task is done twice.
+
+        Tasks that nobody does, as a custom mapping may leave some, are not in it.
+        """
         table: dict[tuple[int, ...], tuple[int, int]] = {}
         for worker in range(self.num_workers):
             for step, task in enumerate(self.tasks(worker)):
@@ -135,17 +141,44 @@ class Repeat(TaskMapping):
 @dataclass(frozen=True)
 class Custom(TaskMapping):
     """fn(worker) -> its tasks, in order; fn uses + * // % only, so that it works on expressions too
-    (swizzles).
+    (swizzles). Two of them are equal if all workers do the same.
     """
 
     shape: tuple[int, ...]
     num_workers: int
-    fn: Callable[[Index], Sequence[Task]] = field(compare=False)
+    fn: Callable[[Index], Sequence[Task]] = field(compare=False, repr=False)
     name: str = "custom"
+    table: tuple[tuple[Task, ...], ...] = field(default=(), init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        _checked(self.shape, ())
+        if not isinstance(self.num_workers, int) or self.num_workers < 1:
+            raise ValueError(
+                f"{self.name}: workers are counted by a positive int, got {self.num_workers!r}"
+            )
+        rows = tuple(
+            tuple(tuple(task) for task in self.fn(worker)) for worker in range(self.num_workers)
+        )
+        object.__setattr__(self, "table", rows)
+        for worker, tasks in enumerate(rows):
+            self._check_row(worker, tasks)
+
+    def _check_row(self, worker: int, tasks: tuple[Task, ...]) -> None:
+        if len(tasks) != len(self.table[0]):
+            text = f"{self.name}: worker {worker} has {len(tasks)} tasks"
+            raise ValueError(f"{text}, worker 0 has {len(self.table[0])}: they must have as many")
+        for task in tasks:
+            is_inside = len(task) == len(self.shape) and all(
+                0 <= index < extent for index, extent in zip(task, self.shape, strict=True)
+            )
+            if not is_inside:
+                raise ValueError(
+                    f"{self.name}: task {task} of worker {worker} is outside the grid {self.shape}"
+                )
 
     @property
     def step_shape(self) -> tuple[int, ...]:
-        return (len(self.fn(0)),)
+        return (len(self.table[0]),)
 
     def task(self, worker: Index, step: Sequence[Index]) -> Task:
         if not isinstance(step[0], int):
@@ -155,7 +188,10 @@ class Custom(TaskMapping):
         return tuple(self.fn(worker)[step[0]])
 
     def __str__(self) -> str:
-        return f"{self.name}({', '.join(map(str, self.shape))}; {self.num_workers} workers)"
+        # the digest tells mappings apart in the text of a program, which is its key in the cache
+        digest = zlib.crc32(repr(self.table).encode())
+        shape = ", ".join(map(str, self.shape))
+        return f"{self.name}({shape}; {self.num_workers} workers, #{digest:08x})"
 
 
 @dataclass(frozen=True)
@@ -210,14 +246,15 @@ def custom(
     fn: Callable[[Index], Sequence[Task]],
     name: str = "custom",
 ) -> TaskMapping:
-    """An arbitrary mapping: fn(worker) gives the worker's tasks; every worker has as many as worker
-    0.
+    """An arbitrary mapping: fn(worker) gives the worker's tasks, as many for every worker.
+
+    Raises ValueError for tasks outside the grid and for workers with unequal numbers of them.
     """
     return Custom(tuple(shape), num_workers, fn, name)
 
 
 def _checked(shape: tuple[int, ...], ranks: tuple[int, ...]) -> tuple[int, ...]:
-    if not shape or any(not isinstance(extent, int) or extent < 1 for extent in shape):
+    if not shape or any(type(extent) is not int or extent < 1 for extent in shape):
         raise ValueError(f"extents of a task mapping are positive ints, got {shape}")
     ranks = ranks or tuple(range(len(shape)))
     if sorted(ranks) != list(range(len(shape))):

@@ -36,6 +36,7 @@ from hidet_core.schedule.choose import candidates
 from hidet_core.schedule.problem import Scheduled
 from hidet_core.stages import Draft, assemble, draft_group
 from hidet_core.target import host
+from hidet_core.target.cpu import Cpu
 
 CPU = host()
 
@@ -128,12 +129,13 @@ class Compiled:
     graph: object
     storage: dict
     kernels: list
+    target: Cpu = CPU
 
     def executable(self):
         for kernel in self.kernels:
             if not kernel.image.done():
                 program = lowered(kernel.program)
-                kernel.image.set_result(compile_object(emit(program), CPU))
+                kernel.image.set_result(compile_object(emit(program), self.target))
         plan, constants = assemble(self.graph, self.storage, self.kernels)
         return Executable(serialize(plan), constants)
 
@@ -166,9 +168,8 @@ def compiled(graph, pick=best, target=CPU):
     verify_graph(graph)
     storage, readers = plan_storage(graph), consumers(graph)
     drafts = [draft_group(group, graph, storage, readers) for group in form_groups(graph)]
-    return Compiled(
-        graph, storage, [_kernel(draft, graph.symbols, pick, target) for draft in drafts]
-    )
+    kernels = [_kernel(draft, graph.symbols, pick, target) for draft in drafts]
+    return Compiled(graph, storage, kernels, target)
 
 
 def _kernel(draft, symbols, pick, target):
@@ -249,11 +250,11 @@ def _whole_roots(program, offsets):
     return rewrite(program, rule)
 
 
-def check(graph, *sizes, pick=best, interpreted=False, tolerance=2e-5):
+def check(graph, *sizes, pick=best, target=CPU, interpreted=False, tolerance=2e-5):
     """Compiled code, and on demand the interpreter, give what the reference gives; for each dict of
     sizes of the symbols.
     """
-    result = compiled(graph, pick)
+    result = compiled(graph, pick, target)
     executable = result.executable()
     for number, symbols in enumerate(sizes or ({},)):
         feeds = feeds_of(graph, number, **symbols)

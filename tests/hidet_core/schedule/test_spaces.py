@@ -96,6 +96,13 @@ def test_symbolic_sizes_admit_all_that_fits_the_registers(case):
         check(graph, {"n": 1}, {"n": 6}, {"n": 31}, pick=Sampler(number))
 
 
+@pytest.mark.skipif(not CPU.isa.startswith("avx"), reason="this machine has no AVX2")
+@pytest.mark.parametrize("case", PROBLEMS)
+def test_code_for_avx2_runs_here(case):
+    net = Net()
+    check(net.done(net.relu(PROBLEMS[case](net))), target=AVX2)
+
+
 def problem_of(graph):
     """The problem of the last kernel."""
     graph = make_storable(graph)
