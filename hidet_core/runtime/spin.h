@@ -16,7 +16,7 @@ inline void Pause() {
 // Returns when done() does; for waits that are short, or that another thread's work ends.
 template <typename Condition>
 void SpinUntil(Condition done) {
-  constexpr int kSpins = 4000;  // some tens of microseconds
+  constexpr int kSpins = 1000;  // some tens of microseconds
   for (int spins = 0; !done(); ++spins) spins < kSpins ? Pause() : std::this_thread::yield();
 }
 
