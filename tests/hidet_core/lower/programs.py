@@ -20,6 +20,7 @@ from hidet_core.lang import (
     lanes,
     let,
     loops,
+    otherwise,
     parallel,
     range_,
     register,
@@ -99,12 +100,23 @@ def _summed(x, y, index, dims):
     y[index] = acc[0] * acc[1]
 
 
+def _updated(x, y, index, dims):
+    """Conditions on memory that their branches change."""
+    y[index] = x[index] % 4.0
+    with when(y[index] < 2.0):
+        y[index] += 2.0
+        y[index] += 8.0
+    with otherwise():
+        y[index] *= y[index]
+
+
 BODIES = {
     "plain": _plain,
     "clamped": _clamped,
     "branches": _branches,
     "mirrored": _mirrored,
     "summed": _summed,
+    "updated": _updated,
 }
 
 
