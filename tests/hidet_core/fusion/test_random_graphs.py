@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 
 from hidet_core.graph.passes import run_passes
-from tests.hidet_core.compiled import check
+from hidet_core.target.cpu import AVX2
+from tests.hidet_core.compiled import CPU, check
 from tests.hidet_core.random_graphs import graphs
 
 CHAINS = ("unary", "binary", "broadcast", "twice", "matmul", "conv", "reshape", "transpose")
@@ -57,6 +58,14 @@ def test_no_access_leaves_its_tensor(graph):
 @given(graphs(most=16))
 def test_many_graphs(graph):
     check(graph, interpreted=True, tolerance=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CPU.isa.startswith("avx"), reason="this machine has no AVX2")
+@examples(100)
+@given(graphs(most=16))
+def test_many_graphs_for_avx2(graph):
+    check(graph, target=AVX2, tolerance=1e-4)
 
 
 @pytest.mark.slow
