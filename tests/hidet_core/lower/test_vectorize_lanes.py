@@ -101,16 +101,6 @@ WRITTEN = [
     _one_element,
     _uniform,
 ]
-    _updated,
-    _prefetched,
-    _linear,
-    _gather,
-    _masks,
-    _lets,
-    _registers,
-    _one_element,
-    _uniform,
-]
 
 
 @pytest.mark.parametrize("write", WRITTEN, ids=lambda write: write.__name__.strip("_"))
