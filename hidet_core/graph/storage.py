@@ -59,11 +59,13 @@ class _Part:
 
 
 Parts = Mapping[Value, _Part]
+Earlier = dict[tuple[int, tuple[Value, ...]], Value]  # outputs of concats, by axis and inputs
 
 
 def make_storable(graph: Graph) -> Graph:
     """Insert copies and pads where a value cannot lie where its consumers need it.
 
+    concat(x, y, z)            ->  concat(c, z)                       c = concat(x, y) is there
     concat(..., x, ...)        ->  concat(..., identity(x), ...)      x an input, constant or
                                    output of the graph, or already part of a concat
     conv2d(x, w, pads=p)       ->  conv2d(pad(x, p), w, pads=0)       x cannot have a halo
@@ -90,18 +92,32 @@ def _foreign(graph: Graph) -> set[Value]:
 def _copy_parts(graph: Graph) -> Graph:
     """Every input of a concat is a value that can lie in that concat's output."""
     builder, taken = continued(graph, fold=False), _foreign(graph)
+    earlier: Earlier = {}
     for operator in graph.operators:
         builder.source = operator.name
         if operator.op.name == "concat":
-            mapping: list[Value] = []
-            for value in operator.inputs:
-                mapping.append(builder.emit("identity", value) if value in taken else value)
-                taken.add(mapping[-1])
-            operator = _with_inputs(operator, tuple(mapping))
+            parts: list[Value] = []
+            for value in _nested(operator, earlier):
+                parts.append(builder.emit("identity", value) if value in taken else value)
+                taken.add(parts[-1])
+            earlier[operator.attrs["axis"], operator.inputs] = operator.output
+            if tuple(parts) != operator.inputs:
+                operator = _with_inputs(operator, tuple(parts))
         builder.append(operator)
-    if len(builder.operators) == len(graph.operators):
+    if tuple(builder.operators) == graph.operators:
         return graph
     return builder.build(graph.inputs, graph.outputs, graph.output_names, graph.symbols)
+
+
+def _nested(concat: Operator, earlier: Earlier) -> tuple[Value, ...]:
+    """The inputs, the first of them as one value where an earlier concat has joined them already:
+    layers that read all features so far (DenseNet) then need no copy of any.
+    """
+    for count in range(len(concat.inputs) - 1, 1, -1):
+        joined = earlier.get((concat.attrs["axis"], concat.inputs[:count]))
+        if joined is not None:
+            return joined, *concat.inputs[count:]
+    return concat.inputs
 
 
 def _with_inputs(operator: Operator, inputs: tuple[Value, ...]) -> Operator:

@@ -96,6 +96,9 @@ class Expr(Node):
     def __or__(self, other: Any) -> Expr:
         return binary("or", self, other)
 
+    def __invert__(self) -> Expr:
+        return unary("not", self)
+
     def __bool__(self) -> bool:
         raise TypeError(
             "a symbolic expression has no truth value while the program is written: "

@@ -9,13 +9,41 @@ outside (docs/tutorial.md).
                 y[i] = x[i] * 2.0
 """
 
-from typing import Any
-
-from hidet_core.ir import dtypes as _dtypes
-from hidet_core.ir.expr import Expr, both, eq, maximum, minimum, ne, select, unary, wrap
-from hidet_core.ir.expr import cast as _cast
+from hidet_core.ir.expr import both, eq, maximum, minimum, ne, select, wrap
 from hidet_core.mapping import custom, repeat, spatial
 
+from .functions import (
+    absolute,
+    bf16,
+    boolean,
+    cast,
+    ceil,
+    ceildiv,
+    cos,
+    either,
+    erf,
+    exp,
+    f16,
+    f32,
+    f64,
+    floor,
+    i8,
+    i16,
+    i32,
+    i64,
+    invert,
+    log,
+    power,
+    rsqrt,
+    sigmoid,
+    sin,
+    sqrt,
+    tanh,
+    u8,
+    u16,
+    u32,
+    u64,
+)
 from .language import (
     Tensor,
     TensorSpec,
@@ -25,6 +53,7 @@ from .language import (
     let,
     local,
     loops,
+    otherwise,
     parallel,
     prefetch,
     program,
@@ -34,70 +63,60 @@ from .language import (
     when,
 )
 
-f32 = TensorType(_dtypes.f32)
-f64 = TensorType(_dtypes.f64)
-i32 = TensorType(_dtypes.i32)
-i64 = TensorType(_dtypes.i64)
-u8 = TensorType(_dtypes.u8)
-i8 = TensorType(_dtypes.i8)
-
-
-def ceildiv(a: Any, b: Any) -> Any:
-    """a / b rounded up; an int for ints."""
-    return (a + b - 1) // b if isinstance(a, Expr) or isinstance(b, Expr) else -(-a // b)
-
-
-def cast(a: Any, dtype: Any) -> Expr:
-    """a as another dtype: f32, or its name."""
-    return _cast(a, dtype.dtype if isinstance(dtype, TensorType) else _dtypes.dtype(dtype))
-
-
-def exp(a: Any) -> Expr:
-    return unary("exp", a)
-
-
-def tanh(a: Any) -> Expr:
-    return unary("tanh", a)
-
-
-def sqrt(a: Any) -> Expr:
-    return unary("sqrt", a)
-
-
 __all__ = [
     "Tensor",
     "TensorSpec",
     "TensorType",
+    "absolute",
+    "bf16",
+    "boolean",
     "both",
     "build",
     "cast",
+    "ceil",
     "ceildiv",
+    "cos",
     "custom",
+    "either",
     "eq",
+    "erf",
     "exp",
+    "f16",
     "f32",
     "f64",
+    "floor",
     "i8",
+    "i16",
     "i32",
     "i64",
+    "invert",
     "lanes",
     "let",
     "local",
+    "log",
     "loops",
     "maximum",
     "minimum",
     "ne",
+    "otherwise",
     "parallel",
+    "power",
     "prefetch",
     "program",
     "range_",
     "register",
     "repeat",
+    "rsqrt",
     "select",
+    "sigmoid",
+    "sin",
     "spatial",
     "sqrt",
     "tanh",
     "u8",
+    "u16",
+    "u32",
+    "u64",
     "unroll",
     "when",
     "wrap",

@@ -20,6 +20,7 @@ from hidet_core.ir import expr as E
 from hidet_core.ir.dtypes import DType, i64
 from hidet_core.ir.dtypes import dtype as as_dtype
 from hidet_core.ir.expr import Buffer, Expr, Var
+from hidet_core.ir.node import rebuild
 from hidet_core.ir.printer import text as as_text
 from hidet_core.ir.stmt import For, If, OnMapping, Prefetch, Program, Store
 from hidet_core.mapping.mapping import TaskMapping, install_tracer
@@ -61,11 +62,14 @@ class Tensor:
                 raise ProgramError(where(), text)
         return key
 
+    def _place(self, key: Any) -> tuple[Expr, ...]:
+        return tuple(E.as_index(index, self.buffer) for index in self._indices(key))
+
     def __getitem__(self, key: Any) -> Expr:
         return E.load(self.buffer, *self._indices(key))
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        indices = tuple(E.wrap(i, i64) for i in self._indices(key))
+        indices = self._place(key)
         with located():
             value = E.wrap(value, self.dtype)
         if value.dtype.scalar != self.dtype:
@@ -85,13 +89,21 @@ class TensorSpec:
 
 
 class TensorType:
-    """`f32["m", 64]` in an annotation."""
+    """`f32["m", 64]` in an annotation; `f32[()]` is a tensor of one element without dims. It also
+    stands for its dtype wherever the language wants one.
+    """
 
     def __init__(self, dtype: DType) -> None:
         self.dtype = dtype
 
     def __getitem__(self, dims: Any) -> TensorSpec:
-        return TensorSpec(self.dtype, dims if isinstance(dims, tuple) else (dims,))
+        dims = dims if isinstance(dims, tuple) else (dims,)
+        for dim in dims:
+            is_symbol = isinstance(dim, str) and dim.isidentifier()
+            if not is_symbol and not (type(dim) is int and dim > 0):
+                text = f"a dim of {self.dtype}[...] is a name or a positive int, got {dim!r}"
+                raise ProgramError(where(), text)
+        return TensorSpec(self.dtype, dims)
 
 
 def range_(extent: Any, name: str = "i") -> Iterator[Var]:
@@ -121,7 +133,7 @@ def _extent(value: Any) -> Expr:
         extent = E.wrap(value, i64)
     if not extent.dtype.is_int:
         raise ProgramError(where(), f"an extent is an integer, got a value of {extent.dtype}")
-    return extent
+    return E.cast(extent, i64)
 
 
 def _on(mapping: TaskMapping, worker: Expr, loop: bool = False) -> Iterator[tuple[Var, ...]]:
@@ -145,7 +157,10 @@ def loops(mapping: TaskMapping, worker: Any = 0) -> Iterator[tuple[Var, ...]]:
 
 def lanes(mapping: TaskMapping) -> Iterator[tuple[Var, ...]]:
     """The workers of `mapping` are the lanes of a vector register: `for i, j in lanes(repeat(6, 4)
-    * spatial(1, 16))`.
+    * spatial(1, 16))`. Lanes must not read what other lanes store.
+
+    A value that is the same in all lanes is computed once, also under a `when` that is off in every
+    lane: what it loads must exist.
     """
     builder, place = current(), where()
     worker = Var(builder.fresh("lane"), i64)
@@ -155,8 +170,13 @@ def lanes(mapping: TaskMapping) -> Iterator[tuple[Var, ...]]:
 
 
 def parallel(*extents: Any) -> Iterator[tuple[Expr, ...]]:
-    """The grid of parallel tasks; once in a program, around everything that a task does."""
+    """The grid of parallel tasks; once in a program, around everything that a task does.
+
+    The tasks run in any order and at the same time: an element that one stores belongs to it alone.
+    """
     builder = current()
+    if not extents:
+        raise ProgramError(where(), "parallel(...) wants the extents of its grid")
     if builder.grid is not None:
         raise ProgramError(
             where(), "a program has one grid of parallel tasks: parallel(...) stands here twice"
@@ -178,7 +198,8 @@ def parallel(*extents: Any) -> Iterator[tuple[Expr, ...]]:
 
 def let(name: str, value: Any) -> Expr:
     """Compute a value once and give it a name; constants stay constants."""
-    value = E.wrap(value, i64)
+    with located():
+        value = E.wrap(value)
     return value if isinstance(value, (E.Const, Var)) else current().let(name, value)
 
 
@@ -186,23 +207,40 @@ def prefetch(tensor: Tensor, *indices: Any, level: int = 2) -> None:
     """Ask for the cache line of tensor[indices], which may lie outside of it; level: 1 to 3."""
     if level not in (1, 2, 3):
         raise ProgramError(where(), f"prefetch: level is 1, 2 or 3, got {level}")
-    place = tuple(E.wrap(index, i64) for index in tensor._indices(indices))
-    current().emit(Prefetch(tensor.buffer, place, level))
+    current().emit(Prefetch(tensor.buffer, tensor._place(indices), level))
 
 
 @contextmanager
 def when(cond: Expr | bool) -> Iterator[None]:
     """`with when(i < n):` runs its body where the condition holds."""
     builder, place = current(), where()
+    with located():
+        cond = E.wrap(cond)
+    if not cond.dtype.is_bool:
+        raise ProgramError(place, f"when(...) takes a condition, got a value of {cond.dtype}")
     with builder.block("when") as body:
         yield
-    builder.emit(If(E.wrap(cond), body[0], None, place))
+    builder.emit(If(cond, body[0], None, place))
 
 
-def _declare(name: str, dtype: DType | str, shape: Sequence[int], scope: str) -> Tensor:
+@contextmanager
+def otherwise() -> Iterator[None]:
+    """`with otherwise():` right after a `with when(...):` runs its body where that did not."""
+    builder, before = current(), current().blocks[-1]
+    branch = before[-1] if before else None
+    if not isinstance(branch, If) or branch.orelse is not None:
+        raise ProgramError(where(), "otherwise() stands right after the block of a when(...)")
+    with builder.block("otherwise") as body:
+        yield
+    before[-1] = rebuild(branch, {"orelse": body[0]})
+
+
+def _declare(
+    name: str, dtype: DType | TensorType | str, shape: Sequence[int], scope: str
+) -> Tensor:
     builder = current()
     with located():
-        kind = as_dtype(dtype)
+        kind = as_dtype(getattr(dtype, "dtype", dtype))
     if any(not isinstance(extent, int) or extent < 1 for extent in shape):
         got = ", ".join(as_text(extent) for extent in shape)
         raise ProgramError(
@@ -213,12 +251,14 @@ def _declare(name: str, dtype: DType | str, shape: Sequence[int], scope: str) ->
     return Tensor(buffer)
 
 
-def register(dtype: DType | str, shape: Sequence[int], name: str = "reg") -> Tensor:
-    """A buffer in registers: after unrolling its indices must be constants (plus the lane)."""
+def register(dtype: DType | TensorType | str, shape: Sequence[int], name: str = "reg") -> Tensor:
+    """A buffer in registers, uninitialised. After unrolling its indices must be constants (plus the
+    lane), else it is kept in memory like a `local`.
+    """
     return _declare(name, dtype, shape, "register")
 
 
-def local(dtype: DType | str, shape: Sequence[int], name: str = "local") -> Tensor:
+def local(dtype: DType | TensorType | str, shape: Sequence[int], name: str = "local") -> Tensor:
     """A buffer in a task's own memory (cache), uninitialised."""
     return _declare(name, dtype, shape, "local")
 

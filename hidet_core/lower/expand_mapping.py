@@ -1,6 +1,6 @@
 """Expand task mappings into loops and index arithmetic.
 
-takes: spec "scheduled"        gives: no OnMapping
+takes: spec "scheduled"        gives: spec "scheduled", no OnMapping
 rewrite:
     for i, j in (repeat(2, 4) * spatial(1, 16)).on(w): body(i, j)
  -> for a in unroll(2): for b in unroll(4): body(a, b*16 + w)

@@ -1,7 +1,8 @@
 """Give every access one flat index and simplify the program under the ranges of its loops.
 
-takes: no OnMapping        gives: every Load and Store has exactly one flat, simplified i64 index;
-decided branches gone rewrite:
+takes: spec "scheduled", no OnMapping
+gives: spec "flat": one flat, simplified i64 index per access; decided branches are gone
+rewrite:
     x[i, j]  ->  x[i*stride0 + j*stride1]          if i < n: s   ->  s        where i < n is known
 """
 

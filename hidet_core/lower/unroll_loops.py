@@ -1,6 +1,6 @@
 """Expand loops of kind 'unroll' into copies of their bodies.
 
-takes: any program after expand_mapping        gives: no For of kind 'unroll'
+takes: spec "flat", no For of kind 'lanes'        gives: spec "lowered"
 rewrite:
     for i in unroll(2): s(i)   ->   s(0); s(1)
 """

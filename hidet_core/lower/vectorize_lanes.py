@@ -1,16 +1,19 @@
 """Turn 'lanes' loops into vector code: all iterations at once, in the lanes of vector registers.
 
-takes: flat, simplified indices        gives: no For of kind 'lanes'; vector Loads and Stores with
-Ramp indices; masks rewrite, for lane in lanes(16):
+takes: spec "flat", simplified indices
+gives: spec "flat", no For of kind 'lanes'; vector Loads and Stores at ramps, under masks
+rewrite, for lane in lanes(16):
     y[i*16 + lane] = x[lane] * s[i]  ->  y[ramp(i*16, 16)] = x[ramp(0, 16)] * splat(s[i], 16)
     if i*16 + lane < n: store                  ->  store under the mask ramp(i*16, 16) < n
     if lane < 1: y[0] = x[lane]                ->  a serial loop: it stores to one element
-Values that do not depend on the lane stay scalar until they meet one that does.
+Values that do not depend on the lane stay scalar until they meet one that does; they are computed
+whether or not any lane is on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from hidet_core.base.errors import CompilerBug
 from hidet_core.ir import poly as P
@@ -37,6 +40,7 @@ from hidet_core.ir.node import rebuild, rewrite, walk
 from hidet_core.ir.ranges import INF
 from hidet_core.ir.simplify import Simplifier
 from hidet_core.ir.stmt import For, If, Let, Prefetch, Program, Seq, Stmt, Store, seq
+from hidet_core.ir.substitute import substitute
 from hidet_core.ir.verify import gives
 
 
@@ -44,12 +48,22 @@ from hidet_core.ir.verify import gives
 def vectorize_lanes(program: Program) -> Program:
     """Vectorise every 'lanes' loop."""
     bounds = _bounds(program)
-    return rewrite(
-        program,
-        lambda node: (
-            _vectorize(node, bounds) if isinstance(node, For) and node.kind == "lanes" else None
-        ),
-    )
+    for loop in _lanes_loops(program.body):
+        if any(_lanes_loops(loop.body)):
+            raise CompilerBug("vectorize_lanes", "a lanes loop inside a lanes loop")
+
+    def rule(node: Any) -> Stmt | None:
+        return _vectorize(node, bounds) if _is_lanes(node) else None
+
+    return rewrite(program, rule)
+
+
+def _is_lanes(node: Any) -> bool:
+    return isinstance(node, For) and node.kind == "lanes"
+
+
+def _lanes_loops(root: Stmt) -> Iterator[For]:
+    return (node for node in walk(root) if isinstance(node, For) and node.kind == "lanes")
 
 
 def _bounds(program: Program) -> dict[Var, tuple[float, float]]:
@@ -68,8 +82,6 @@ def _bounds(program: Program) -> dict[Var, tuple[float, float]]:
 def _vectorize(loop: For, bounds: dict[Var, tuple[float, float]]) -> Stmt:
     if not isinstance(loop.extent, Const):
         raise CompilerBug("vectorize_lanes", "the number of lanes is not a constant")
-    if any(isinstance(node, For) and node.kind == "lanes" for node in walk(loop.body)):
-        raise CompilerBug("vectorize_lanes", "a lanes loop inside a lanes loop")
     try:
         return _Vectorizer(loop.var, int(loop.extent.value), bounds).stmt(loop.body, None)
     except _OneElement:
@@ -111,8 +123,8 @@ class _Vectorizer:
                 return seq(*(self.stmt(s, mask) for s in stmts))
             case Store():
                 return self._store(node, mask)
-            case Prefetch(_, (index,), _) if not self.depends(index):
-                return node
+            case Prefetch():
+                return self._prefetch(node)
             case For(_, extent, body, _):
                 if self.depends(extent):
                     raise CompilerBug(
@@ -136,11 +148,23 @@ class _Vectorizer:
             other = None if orelse is None else self.stmt(orelse, mask)
             return rebuild(node, {"then": self.stmt(then, mask), "orelse": other})
         yes = broadcast(self.expr(cond, mask), self.lanes)
+        if not any(isinstance(part, Load) for part in walk(yes)):
+            return self._masked(yes, then, orelse, mask)
+        # the branch may store to what its condition reads: the mask is what it was before
+        known = Var("mask", yes.dtype)
+        return Let(known, yes, self._masked(known, then, orelse, mask))
+
+    def _masked(self, yes: Expr, then: Stmt, orelse: Stmt | None, mask: Expr | None) -> Stmt:
         taken = self.stmt(then, yes if mask is None else both(mask, yes))
         if orelse is None:
             return taken
         no = unary("not", yes)
         return seq(taken, self.stmt(orelse, no if mask is None else both(mask, no)))
+
+    def _prefetch(self, node: Prefetch) -> Stmt:
+        """The cache line of the first lane; it has no effect on values."""
+        place = substitute(node.indices[0], {self.lane: Const(0, i64)})
+        return seq() if self.depends(place) else rebuild(node, {"indices": (place,)})
 
     def _store(self, node: Store, mask: Expr | None) -> Stmt:
         if node.mask is not None:

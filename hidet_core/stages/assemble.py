@@ -24,18 +24,21 @@ def assemble(
 ) -> tuple[Plan, list[np.ndarray]]:
     """The plan, and the constant arrays that it refers to by number."""
     memory = _Memory(graph, storage)
-    codes: dict[bytes, KernelCode] = {}
+    codes: list[KernelCode] = []
+    numbers: dict[bytes, int] = {}  # of images: equal kernels share their code
     launches = []
     for kernel in kernels:
         image = kernel.image.result()
-        codes.setdefault(image, KernelCode(kernel.program.name, image))
-        launches.append(_launch(kernel, list(codes).index(image), memory))
+        if image not in numbers:
+            numbers[image] = len(codes)
+            codes.append(KernelCode(kernel.program.name, image))
+        launches.append(_launch(kernel, numbers[image], memory))
     plan = Plan(
         symbols=graph.symbols,
         inputs=tuple(_spec(value.name, value) for value in graph.inputs),
         outputs=tuple(map(_spec, graph.output_names, graph.outputs)),
         buffers=tuple(memory.buffers),
-        kernels=tuple(codes.values()),
+        kernels=tuple(codes),
         launches=tuple(launches),
         name=graph.name,
     )

@@ -30,7 +30,7 @@ class Draft:
     problem: Problem
     prologue: Mapping[Buffer, Definition]
     steps: tuple[Step, ...]
-    stored: frozenset[Buffer]
+    stored: tuple[Buffer, ...]
     values: Mapping[Buffer, Value]
 
 
@@ -55,7 +55,7 @@ def draft_group(
         tuple(
             _step(operator, defined[operator][-1], running, buffers) for operator in group.epilogue
         ),
-        frozenset(buffers.of(v) for v in inside if _is_stored(v, group, graph, readers)),
+        tuple(buffers.of(v) for v in inside if _is_stored(v, group, graph, readers)),
         {buffer: value for value, buffer in buffers.known.items()},
     )
 

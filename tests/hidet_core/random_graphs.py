@@ -6,6 +6,7 @@ Values stay small (every product is of bounded factors), so that results compare
 
 from hypothesis import strategies as st
 
+from hidet_core.compute.evaluate import dim_value
 from tests.hidet_core.compiled import Net
 
 UNARY = ("relu", "tanh", "sigmoid", "neg", "abs", "gelu")
@@ -14,12 +15,15 @@ LIMIT = 600  # elements of a value
 
 
 class Drawn:
-    """A net that is being drawn; values: all so far."""
+    """A net that is being drawn; values: all so far. symbolic: the first dim of inputs is "n"."""
 
-    def __init__(self, draw, seed):
+    def __init__(self, draw, seed, symbolic):
         self.draw = draw
         self.net = Net(seed)
-        self.values = [self.net.x(*draw(shapes)) for _ in range(draw(st.integers(1, 2)))]
+        self.values = []
+        for _ in range(draw(st.integers(1, 2))):
+            first, *rest = draw(shapes)
+            self.values.append(self.net.x("n" if symbolic else first, *rest))
 
     def pick(self, test=lambda value: True):
         """One of the values, late ones preferred; None where none fits."""
@@ -30,6 +34,10 @@ class Drawn:
 
     def one_of(self, *choices):
         return self.draw(st.sampled_from(choices))
+
+    def size(self, value):
+        """Elements, for n = 1."""
+        return dim_value(value.type.size, dict.fromkeys(self.net.symbols.values(), 1))
 
     # one operator each; None where it does not apply
 
@@ -46,7 +54,8 @@ class Drawn:
         """With a constant: a scalar, a vector over the last axis, or one with dims of 1."""
         x = self.pick()
         shape = x.type.shape
-        kinds = [(), shape[-1:], tuple(1 if k % 2 else n for k, n in enumerate(shape)), (1,)]
+        fixed = [n if isinstance(n, int) else 1 for n in shape]
+        kinds = [(), fixed[-1:], [1 if k % 2 else n for k, n in enumerate(fixed)], (1,)]
         return self.net.emit(self.one_of(*BINARY, "mul"), x, self.net.const(*self.one_of(*kinds)))
 
     def twice(self):
@@ -59,6 +68,8 @@ class Drawn:
         if x is None:
             return None
         _, height, width, channels = x.type.shape
+        if not all(isinstance(size, int) for size in (height, width, channels)):
+            return None
         kernel = (self.one_of(1, 2, 3), self.one_of(1, 3))
         pads = self.one_of((0, 0, 0, 0), (1, 1, 1, 1), (0, 1, 2, 0), (2, 0, 0, 2))
         groups = self.one_of(1, channels)
@@ -71,12 +82,10 @@ class Drawn:
         return self.net.tanh(y) if self.draw(st.booleans()) else y
 
     def matmul(self):
-        x = self.pick(lambda v: v.type.rank >= 2)
-        return (
-            None
-            if x is None
-            else self.net.matmul(x, self.net.const(x.type.shape[-1], self.one_of(1, 3, 17)))
-        )
+        x = self.pick(lambda v: v.type.rank >= 2 and isinstance(v.type.shape[-1], int))
+        if x is None:
+            return None
+        return self.net.matmul(x, self.net.const(x.type.shape[-1], self.one_of(1, 3, 17)))
 
     def rows(self):
         x, op = self.pick(), self.one_of("softmax", "layer_norm")
@@ -107,7 +116,7 @@ class Drawn:
     def slice(self):
         x = self.pick()
         shape = x.type.shape
-        starts = tuple(self.draw(st.integers(0, n - 1)) for n in shape)
+        starts = tuple(self.draw(st.integers(0, n - 1)) if isinstance(n, int) else 0 for n in shape)
         sizes = tuple(n - start for n, start in zip(shape, starts, strict=True))
         return self.net.emit("slice", x, starts=starts, steps=(1,) * len(shape), sizes=sizes)
 
@@ -131,7 +140,9 @@ class Drawn:
             return value.type.rank == x.type.rank and cut(value) == cut(x)
 
         parts = [self.pick(fits) for _ in range(self.draw(st.integers(1, 3)))]
-        extra = [self.net.const(*x.type.shape)] if self.draw(st.integers(0, 4)) == 0 else []
+        extra = []
+        if x.type.is_static and self.draw(st.integers(0, 4)) == 0:
+            extra = [self.net.const(*x.type.shape)]
         return self.net.concat(x, *parts, *extra, axis=axis)
 
 
@@ -155,12 +166,12 @@ STEPS = (
 
 
 @st.composite
-def graphs(draw, steps=STEPS, most=9):
+def graphs(draw, steps=STEPS, most=9, symbolic=False):
     """A graph of at most `most` drawn steps; every value that nothing reads is an output."""
-    drawn = Drawn(draw, draw(st.integers(0, 9)))
+    drawn = Drawn(draw, draw(st.integers(0, 9)), symbolic)
     for _ in range(draw(st.integers(1, most))):
         value = getattr(drawn, draw(st.sampled_from(steps)))()
-        if value is not None and value.type.size <= LIMIT:
+        if value is not None and drawn.size(value) <= LIMIT:
             drawn.values.append(value)
     net = drawn.net
     made = [value for operator in net.operators for value in operator.outputs]

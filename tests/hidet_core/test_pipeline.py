@@ -121,7 +121,7 @@ def test_a_graph_of_no_operators():
     assert ran(net.done(net.x(3, 4))) == [("identity",)]
 
 
-@settings(deadline=None, max_examples=12, derandomize=True)
+@settings(deadline=None, max_examples=6, derandomize=True)
 @given(graphs(most=10))
 def test_random_graphs(graph):
     ran(graph)

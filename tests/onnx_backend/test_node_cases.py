@@ -10,7 +10,7 @@ from hidet_core.importer.registry import HANDLERS
 from tests.onnx_backend import supervisor
 
 PROCESSES = min(2, len(os.sched_getaffinity(0)))
-CLAIMED_AT_LEAST = 1180  # variants of cases in which HidetEP takes at least one node
+CLAIMED_AT_LEAST = 0.8  # of the variants of cases: those in which HidetEP takes a node
 NEVER_TAKEN = {
     "Constant": "ONNX Runtime makes it an initializer",
     "ConstantOfShape": "its shape is an input of the model in all cases",
@@ -41,7 +41,7 @@ def test_hidet_takes_the_nodes(outcomes):
     whole = sum(o.claimed == o.nodes for o in taken)
     print(f"{len(outcomes)} pass on the CPU provider, {len(taken)} with nodes in HidetEP, "
           f"{whole} wholly")  # fmt: skip
-    assert len(taken) >= CLAIMED_AT_LEAST
+    assert len(taken) >= CLAIMED_AT_LEAST * len(outcomes) > 800
 
 
 def test_every_operator_is_taken_in_some_case(outcomes):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from hidet_core.compute.dims import product
 from hidet_core.ir import poly as P
 from hidet_core.ir.address import flat
-from hidet_core.ir.expr import Buffer, Expr, Load, Var, is_const, wrap
+from hidet_core.ir.expr import Buffer, Expr, Load, Var, free_vars, is_const, wrap
 from hidet_core.ir.node import walk
 from hidet_core.ir.simplify import Simplifier
 from hidet_core.ir.substitute import substitute
@@ -58,7 +58,7 @@ class Injective(Template):
         axis = 0 if config.axis == FLAT else config.axis
         rest = (*shape[:axis], *shape[axis + 1 :])
         span = width * BLOCKS_PER_TASK
-        with build(problem.name, [*problem.inputs, out], scalars_of(*problem.inputs, out)) as slot:
+        with build(problem.name, [*problem.inputs, out], _scalars(problem)) as slot:
             for outer, part in parallel(product(rest), ceildiv(shape[axis], span)):
                 others = unravel(outer, rest)
 
@@ -75,6 +75,14 @@ class Injective(Template):
         elements = min(estimate((shape[axis],)), span)
         per_vector = _cost(problem, config.axis, width) / max(estimate(tuple(out.shape)) / width, 1)
         return Scheduled(slot.program, {}, str(config), elements / width * max(per_vector, 1.0) + 3)
+
+
+def _scalars(problem: Problem) -> tuple[Var, ...]:
+    """The symbols of the shapes, and those that are computed with (a Shape used as data)."""
+    definition = problem.definitions[-1]
+    shapes = scalars_of(*problem.inputs, problem.output)
+    used = [var for var in free_vars(definition.value) if var not in definition.axes]
+    return tuple(dict.fromkeys((*shapes, *used)))
 
 
 def _write_span(store: Callable[[Expr], None], first: Expr, extent: int | Expr, width: int) -> None:

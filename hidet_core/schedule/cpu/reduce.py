@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from hidet_core.compute.definition import Definition
 from hidet_core.compute.dims import product
-from hidet_core.ir.expr import Buffer, Const, Expr, Load, Reduce
+from hidet_core.ir.expr import Buffer, Expr, Load, Reduce, wrap
 from hidet_core.ir.node import walk
 from hidet_core.ir.substitute import substitute
 from hidet_core.lang import Tensor, build, ceildiv, lanes, parallel, range_, register, spatial, when
@@ -157,7 +157,7 @@ class _Kept:
         target = register(definition.out.dtype, [self.width], definition.out.name)
         if definition.out is not self.out:  # lanes beyond the row are read, but not used
             for (lane,) in lanes(spatial(self.width)):
-                target[lane] = Const(0, target.dtype)
+                target[lane] = wrap(0, target.dtype)
         for (lane,) in lanes(spatial(self.width)):
             value = value_at(lane)
             inner = find_reduce(value)

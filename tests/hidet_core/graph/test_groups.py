@@ -129,7 +129,7 @@ def test_long_chains_are_cut():
     assert max(map(len, grouped(x, net=net))) <= MAX_FUSED + 1
 
 
-@settings(deadline=None, max_examples=200, derandomize=True)
+@settings(deadline=None, max_examples=100, derandomize=True)
 @given(graphs(most=14))
 def test_groups_are_a_partition_that_can_run(graph):
     graph = make_storable(graph)
@@ -156,7 +156,7 @@ def _sources(operator, made):
     return [source for value in operator.inputs for source in _sources(made.get(value), made)]
 
 
-@settings(deadline=None, max_examples=200, derandomize=True)
+@settings(deadline=None, max_examples=100, derandomize=True)
 @given(graphs(most=14))
 def test_only_the_last_values_of_a_group_are_read_outside_of_it(graph):
     """A prologue is read in its group alone: what it computes need not be stored."""
