@@ -4,8 +4,9 @@ A `Program` is one kernel: tensor parameters, scalar parameters (symbolic dims k
 number of parallel tasks, and a body run once per task. Statements are frozen dataclasses compared
 by identity.
 
-scheduled program: OnMapping, For of any kind, scalar expressions.
-lowered program: no OnMapping, no For of kind 'unroll' or 'lanes'; every access has one flat index.
+A scheduled program has task mappings, loops of any kind and scalar expressions, one index per dim;
+a lowered one has serial loops, vectors and one flat index per access. ir/verify.py states and
+checks the specs.
 """
 
 from __future__ import annotations
@@ -108,15 +109,16 @@ class Program(Node):
     params: tensor parameters in the order of the kernel's pointers (outputs included).  scalars:
     i64 variables given at launch.  tasks: the number of parallel tasks (over scalars); `task` is
     the i64 variable that tells a task its number.  locals: buffers of scope 'local' and 'register',
-    private to a task and uninitialised at its start.
+    private to a task and uninitialised at its start. Accesses know their buffer by identity, so
+    rewrites leave buffers alone.
     """
 
     name: str = field(metadata={"leaf": True})
-    params: tuple[Buffer, ...]
+    params: tuple[Buffer, ...] = field(metadata={"leaf": True})
     scalars: tuple[Var, ...]
     task: Var
     tasks: Expr
-    locals: tuple[Buffer, ...]
+    locals: tuple[Buffer, ...] = field(metadata={"leaf": True})
     body: Stmt
 
 

@@ -1,4 +1,4 @@
-"""Lowering: scheduled program -> lowered program (spec in ir/stmt.py), as one ordered list of
+"""Lowering: scheduled program -> lowered program (specs in ir/verify.py), as one ordered list of
 passes.
 """
 
