@@ -9,6 +9,7 @@ machine; the rows here are for machines that are not at hand and for tests. Code
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 KB = 1024
 MB = 1024 * KB
@@ -20,6 +21,7 @@ class Cpu:
     per core (l3: shared). fma_per_cycle: multiply-adds of whole vectors.
     """
 
+    kind: ClassVar[str] = "cpu"
     name: str
     isa: str
     vector_bytes: int
@@ -41,6 +43,11 @@ class Cpu:
     def code_key(self) -> str:
         """All of the row that generated machine code depends on."""
         return f"{self.isa}|{self.vector_bytes}|{self.llvm_cpu}|{self.features}"
+
+    @property
+    def flags(self) -> dict[str, str]:
+        """What the compiler of this target is told."""
+        return {"llvm_cpu": self.llvm_cpu, "features": self.features}
 
 
 AVX2 = Cpu(
