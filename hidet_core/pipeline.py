@@ -90,8 +90,8 @@ def compile_graph(graph: Graph, options: CompileOptions | None = None) -> Compil
 
 def _compile(draft: Draft, symbols: tuple[Var, ...], builder: Builder, trace: Trace) -> Kernel:
     """Schedule the anchor, fuse its neighbours, lower, generate and build code."""
-    scheduled = schedule(draft.problem, builder.cpu)
-    trace.configs(lambda: config_text(draft.problem, scheduled, builder.cpu))
+    scheduled = schedule(draft.problem, builder.target)
+    trace.configs(lambda: config_text(draft.problem, scheduled, builder.target))
     program = trace("schedule", scheduled.program, "scheduled")
     program = fuse_epilogue(program, draft.problem.output, draft.steps, draft.stored)
     program = trace("fuse_epilogue", program)
@@ -115,5 +115,5 @@ def _build(program: Program, builder: Builder, trace: Trace) -> Future[bytes]:
         program = trace(lower.__name__, lower(program), lower.gives)
     source = trace.source(edited or emit(program))
     compiled = builder.compile(key, source)
-    trace.note("kernel.s", lambda: assembly(source, builder.cpu))
+    trace.note("kernel.s", lambda: assembly(source, builder.target))
     return compiled

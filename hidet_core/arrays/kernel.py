@@ -137,6 +137,6 @@ def _image(program: Program) -> bytes:
             return image
         lowered = _lower(trace("program", program, "scheduled"), trace)
         source = trace.source(edited or emit(lowered))
-        trace.note("kernel.s", lambda: assembly(source, builder.cpu))
+        trace.note("kernel.s", lambda: assembly(source, builder.target))
         done: Future[bytes] = builder.compile(key, source)
         return done.result()
