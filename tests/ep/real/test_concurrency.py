@@ -1,5 +1,6 @@
 """Threads and processes at once: one session, one cache, death in the middle, fork."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -70,6 +71,25 @@ def entries(folder):
 
 def asides(folder):
     return list((folder / "kernels").glob(".aside-*"))
+
+
+def marked(mark):
+    """Processes that have the mark in their environment."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has just ended, or is not ours
+            if mark.encode() in (folder / "environ").read_bytes():
+                found.append(folder.name)
+    return found
+
+
+def wait_until(condition, seconds):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
 
 
 def in_threads(count, work):
@@ -164,14 +184,13 @@ def test_four_processes_fill_one_cache(tmp_path):
 def test_killed_while_compiling(tmp_path):
     """What it had finished stays usable, nothing half done is ever read."""
     folder = tmp_path / "cache"
-    process = start(folder, HIDET_WORKERS="1")
+    process = start(folder, HIDET_WORKERS="1", HIDET_TEST_MARK=str(tmp_path))
     go(process)
-    deadline = time.monotonic() + 60
-    while not folder.exists() or len(entries(folder)) < 3:
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.005)
+    assert wait_until(lambda: len(entries(folder)) >= 3, seconds=60)
+    assert len(marked(str(tmp_path))) == 2, "the process and its compiler"
     process.send_signal(signal.SIGKILL)
     assert process.communicate()[0] == "", "it was killed before the session was there"
+    assert wait_until(lambda: not marked(str(tmp_path)), seconds=20), "its compiler outlives it"
     kept = {file: file.stat().st_mtime_ns for file in entries(folder)}
     survivor = start(folder)
     go(survivor)
