@@ -60,7 +60,8 @@ class _Emitter:
             parameters.append(f"const i64 {self.names.of(var)}")
         heading = f"HT_KERNEL({self.launch.threads}) {program.name}(\n    "
         self._declare()
-        self.values.widths.bind(program.task, (0, MAX_GRID - 1), is_narrow=True)
+        blocks = min(self.values.widths.interval(program.tasks)[1], MAX_GRID)
+        self.values.widths.bind(program.task, (0, blocks - 1), is_narrow=True)
         self.line(f"const int {self.names.of(program.task)} = ht_block();")
         self._statements(program.body)
         body = "\n".join(self.lines)

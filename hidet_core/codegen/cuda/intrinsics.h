@@ -64,7 +64,8 @@ HT_DEV ht_vec<T, N> ht_load_aligned(const T* place) {
 
 template <int N, class T>
 HT_DEV ht_vec<T, N> ht_load(const T* place) {
-  if (reinterpret_cast<u64>(place) % alignof(ht_vec<T, N>) == 0) return ht_load_aligned<N>(place);
+  bool fits = reinterpret_cast<u64>(place) % alignof(ht_vec<T, N>) == 0;
+  if (fits) return ht_load_aligned<N>(place);
   ht_vec<T, N> value;
   HT_UNROLL
   for (int lane = 0; lane < N; ++lane) value.lane[lane] = place[lane];

@@ -69,6 +69,8 @@ class Values:
                 return self._write(a)
             case Ramp(base, stride, _):
                 step = "lane" if is_const(stride, 1) else f"{self.write(stride, ATOM)} * lane"
+                if is_const(base, 0):
+                    return step, 8
                 return f"{self.write(base, 8)} + {step}", 8
             case Cast(a, dtype):
                 return self._cast(node, a, dtype.scalar), ATOM

@@ -157,19 +157,21 @@ def copying(width, first, dtype=f32, through=None):
     """y[i] = x[i + first] for 64 elements, in vectors of `width`."""
     x, y = Buffer("x", dtype, (80,)), Buffer("y", dtype, (64,))
     with build("copy", [x, y]) as slot:
-        for (block,) in parallel(2):
-            for thread in threads(32 // width):
-                for (lane,) in lanes(spatial(width)):
-                    at = block * 32 + thread * width + lane
-                    if through is None:
-                        value = load(x, at + first)
-                    else:
-                        tile = through(dtype, [32], "tile")
-                        tile[at % 32 if through is shared else lane] = load(x, at + first)
-                        value = tile[at % 32 if through is shared else lane]
-                    with when(at < 61) if first == 3 else when(at < 64):
-                        _store(y, at, value)
+        for thread in threads(64 // width):
+            for (lane,) in lanes(spatial(width)):
+                at = thread * width + lane
+                value = load(x, at + first)
+                value = value if through is None else _through(through, dtype, at, lane, value)
+                with when(at < (61 if first == 3 else 64)):
+                    _store(y, at, value)
     return lowered(slot.program)
+
+
+def _through(scope, dtype, at, lane, value):
+    tile = scope(dtype, [64], "tile")
+    place = at if scope is shared else lane
+    tile[place] = value
+    return tile[place]
 
 
 def _store(buffer, at, value):
