@@ -179,7 +179,10 @@ HT_DEV float ht_abs(float a) { return fabsf(a); }
 HT_DEV double ht_abs(double a) { return fabs(a); }
 
 template <class T>
-HT_DEV T ht_div(T a, T b) { return b == T(0) ? T(0) : ht_is_minus_one(b) ? ht_neg<T>(a) : T(a / b); }
+HT_DEV T ht_div(T a, T b) {
+  if (b == T(0)) return T(0);
+  return ht_is_minus_one(b) ? ht_neg<T>(a) : T(a / b);
+}
 template <class T>
 HT_DEV T ht_mod(T a, T b) {
   if (b == T(0) || ht_is_minus_one(b)) return T(0);

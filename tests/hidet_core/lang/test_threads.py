@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 
+from hidet_core.arrays import ArrayKernel
 from hidet_core.base.errors import CompilerBug, ProgramError
 from hidet_core.codegen import interpret
 from hidet_core.ir.expr import Var
@@ -248,3 +249,11 @@ def test_verify_knows_the_rules():
     nested = For(Var("a"), k(4), For(Var("b"), k(4), seq(), "threads"), "threads")
     with pytest.raises(CompilerBug, match="expected one threads loop"):
         verify(bare([], nested), "scheduled")
+
+
+def test_cpus_run_no_blocks():
+    kernel = ArrayKernel(transpose)
+    x, y = np.zeros((3, 4), np.float32), np.zeros((4, 3), np.float32)
+    kernel.interpret(x, y)
+    with pytest.raises(ProgramError, match=r"test_threads.py:\d+: threads\(...\): CPUs run no"):
+        kernel(x, y)
