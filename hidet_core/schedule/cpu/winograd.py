@@ -95,7 +95,8 @@ class Winograd(Template):
         attrs, weights = problem.attrs, problem.inputs[1].shape
         image = (*problem.inputs[0].shape[1:3], *problem.output.shape[1:3])
         return (
-            problem.constant[1]
+            not problem.exact
+            and problem.constant[1]
             and problem.output.dtype == f32
             and attrs["groups"] == 1
             and tuple(weights[:2]) == (3, 3)
