@@ -45,7 +45,8 @@ class TileConfig(Config):
     """mr x nv: rows and vectors of the register tile; blocks: row blocks of one task.
 
     outer: which of "panels" and "rows" changes more slowly from task to task. The other operand is
-    read again for each of them, so it should be the one that stays in the core's cache.
+    read again for each of them, so it should be the one that stays in the core's cache. Threads
+    take neighbouring tasks: with "rows" a thread finds in its own cache the rows it made before.
     """
 
     mr: int
@@ -92,7 +93,7 @@ def write_contraction(spec: Contraction, config: TileConfig, vector_lanes: int) 
         for group, panel, chunk in parallel(spec.groups, panels, chunks):
             write_tiles(spec, config, vector_lanes, (group, panel, chunk * count), count)
     else:
-        for group, chunk, panel in parallel(spec.groups, chunks, panels):
+        for chunk, group, panel in parallel(chunks, spec.groups, panels):
             write_tiles(spec, config, vector_lanes, (group, panel, chunk * count), count)
 
 

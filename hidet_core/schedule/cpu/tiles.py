@@ -17,7 +17,8 @@ CYCLES_PER_NS = 3.8
 LOADS_PER_CYCLE = 2
 FMA_LATENCY = 4.0  # cycles between steps that add to the same register
 NEAR_SHARE, OWN_SHARE = 0.8, 0.7  # of L1 and L2 that operands may fill
-L2_BYTES_PER_CYCLE, FAR_BYTES_PER_CYCLE = 30.0, 5.0
+L2_BYTES_PER_CYCLE, FAR_BYTES_PER_CYCLE, OTHERS_BYTES_PER_CYCLE = 30.0, 5.0, 6.0
+FAR_SHARE, A_SHARE = 0.8, 0.5  # of the time of far loads that arithmetic does not hide
 SCATTERED = 0.5  # of the time of far stores that is felt if each row is written in several passes
 TILE_CYCLES, VECTOR_CYCLES, TASK_CYCLES = 20.0, 2.0, 40.0  # to begin and store a tile, a task
 SYMBOLIC_ROWS = 256  # what a symbolic number of rows is taken for when tiles are compared
@@ -73,21 +74,27 @@ def step_cycles(rows: int, config: TileConfig, size: ContractionSize, target: Cp
     )
 
 
-def far_bytes(config: TileConfig, size: ContractionSize, target: Cpu) -> tuple[float, float]:
-    """Bytes of `a` and of `b` that come from beyond the core's own cache, for one group."""
+def moved_cycles(config: TileConfig, size: ContractionSize, target: Cpu, threads: int) -> float:
+    """Cycles, of all threads together, that operands from beyond the cores' own caches cost."""
     cache = OWN_SHARE * target.l2_bytes
     panels = -(-size.cols // (config.nv * target.lanes(4)))
     chunk = config.blocks * config.mr
     a_bytes, b_bytes = size.a_bytes, size.depth * size.cols * 4
+    others = a_bytes * (threads - 1)  # rows that other cores have just made
     if config.outer == "panels":
         panel_bytes = size.depth * config.nv * target.vector_bytes
-        again = panels if a_bytes + panel_bytes > cache else 1
+        a_again = panels if a_bytes + panel_bytes > cache else 1
         # with half of the next panel on its way
-        blocks = -(-size.rows // config.mr) if 1.5 * panel_bytes > cache else 1
-        return a_bytes * again, b_bytes * blocks
-    chunk_bytes = a_bytes * min(chunk / max(size.rows, 1), 1.0)
-    again = -(-size.rows // chunk) if b_bytes + chunk_bytes > cache else 1
-    return a_bytes, b_bytes * again
+        b_again = -(-size.rows // config.mr) if 1.5 * panel_bytes > cache else 1
+    else:
+        chunks = max(-(-size.rows // chunk), 1)
+        a_again, b_again = 1, min(chunks, threads)
+        if chunks >= threads:
+            others = 0
+        if b_bytes + a_bytes / chunks > cache:
+            b_again = chunks
+    far = FAR_SHARE * b_bytes * b_again + A_SHARE * a_bytes * (a_again - 1)
+    return size.groups * (far / FAR_BYTES_PER_CYCLE + others / OTHERS_BYTES_PER_CYCLE)
 
 
 def contraction_cost(
@@ -103,11 +110,7 @@ def contraction_cost(
 
     blocks = full * tile(config.mr) + (tile(rest) if rest else 0.0)
     compute = size.groups * panels * blocks
-    far_a, far_b = far_bytes(config, size, target)
-    streamed = size.groups * far_b / FAR_BYTES_PER_CYCLE
-    hidden = 0.2 if config.outer == "panels" and size.rows > config.mr else 0.0
-    cycles = compute + streamed * (1 - hidden) + max(0.0, streamed * hidden - compute)
-    cycles += 0.5 * size.groups * far_a / FAR_BYTES_PER_CYCLE
+    cycles = compute + moved_cycles(config, size, target, threads)
     out_bytes = 4 * size.groups * size.rows * size.cols
     if config.outer == "panels" and panels > 1 and out_bytes > OWN_SHARE * target.l2_bytes:
         cycles += SCATTERED * out_bytes / FAR_BYTES_PER_CYCLE

@@ -46,7 +46,13 @@ from hidet_core.target.cpu import Cpu
 
 from .contraction import LINE
 from .span import span
-from .tiles import CYCLES_PER_NS, FAR_BYTES_PER_CYCLE, ContractionSize, step_cycles
+from .tiles import (
+    CYCLES_PER_NS,
+    FAR_BYTES_PER_CYCLE,
+    OTHERS_BYTES_PER_CYCLE,
+    ContractionSize,
+    step_cycles,
+)
 from .winograd_maths import AT, BT, apply, transform_weights
 
 MAX_LOCAL_BYTES = 768 * 1024
@@ -134,6 +140,8 @@ class Winograd(Template):
         tasks = max(tasks, 1)  # none without images
         again = 1 if weight_bytes < 0.5 * target.l2_bytes else tasks / config.splits
         far = 0.75 * again * weight_bytes / FAR_BYTES_PER_CYCLE
+        if done <= config.tiles:  # all threads read the whole image, which others have just made
+            far += 4 * config.m**2 * tiles * channels / OTHERS_BYTES_PER_CYCLE
         idle = -(-tasks // THREADS) * THREADS / tasks
         # it is less exact than a direct sum: worth it only where it is clearly faster
         return MARGIN * idle * (gemm + inputs + outputs + far) / CYCLES_PER_NS
