@@ -1,7 +1,8 @@
 """Build of the distribution: what pyproject.toml cannot say, namely the packages and the C++.
 
 One CMake project makes all native files: libhidet_ep.so (the plugin), hidet_ep._bridge and
-hidet_core._runtime (Python modules). They are installed beside the Python files they belong to,
+hidet_core._runtime (Python modules), libhidet_emucuda.so (the emulated CUDA driver). They are
+installed beside the Python files they belong to,
 in the wheel's tree or, for `pip install -e .` and `build_ext --inplace`, in the source tree.
 """
 
@@ -63,7 +64,10 @@ class CMakeBuild(build_ext):
 setup(
     packages=[*find_packages("ep"), *find_packages(".", include=["hidet_core", "hidet_core.*"])],
     package_dir={"hidet_ep": "ep/hidet_ep", "hidet_core": "hidet_core"},
-    package_data={"hidet_ep": ["py.typed"], "hidet_core": ["py.typed", "codegen/cuda/*.h"]},
+    package_data={
+        "hidet_ep": ["py.typed"],
+        "hidet_core": ["py.typed", "codegen/cuda/*.h", "emulator/device/*.h"],
+    },
     ext_modules=[Extension(name, []) for name in MODULES],
     cmdclass={"build_ext": CMakeBuild},
     zip_safe=False,

@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, str] = {
     "build": "base ir target",
     "plan": "base ir",
     "tune": "base ir target",
+    "emulator": "base",
     # the joints between the packages above, for pipeline.py
     "stages": "base ir compute ops graph schedule fusion plan target",
     # users' kernels on NumPy arrays

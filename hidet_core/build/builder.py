@@ -1,9 +1,9 @@
 """Sources to kernels: the cache first, worker processes for what it does not have.
 
     with Builder(target) as builder:
-        image = builder.lookup(key)               # bytes, or None
-        later = builder.compile(key, text)        # a Future; cached when it is done
-        image = later.result()
+        later = builder.find(key)                 # a Future, or None
+        later = later or builder.compile(key, text)
+        image = later.result()                    # cached when it is done
 Equal keys are compiled once. The key is `builder.key(...)` of all that the source depends on, such
 as a fusion group and a schedule, so that a warm session need not even write the source.
 """
@@ -38,9 +38,17 @@ class Builder:
         version = TOOLCHAINS[self.target.kind].version()
         return self.cache.key(version, self.target.code_key, material)
 
-    def lookup(self, key: str) -> bytes | None:
-        """The kernel with that key, if it is in the cache."""
-        return self.cache.get(key)
+    def find(self, key: str) -> Future[bytes] | None:
+        """The kernel with that key, if it is in the cache or being compiled."""
+        running = self._running.get(key)
+        if running is not None:
+            return running
+        image = self.cache.get(key)
+        if image is None:
+            return None
+        done: Future[bytes] = Future()
+        done.set_result(image)
+        return done
 
     def compile(self, key: str, text: str) -> Future[bytes]:
         """The binary of a source, compiled now and cached under the key."""
@@ -51,14 +59,9 @@ class Builder:
         return running
 
     def build(self, text: str) -> Future[bytes]:
-        """lookup, or compile; the text is the key."""
+        """find, or compile; the text is the key."""
         key = self.key(text)
-        image = self.lookup(key)
-        if image is None:
-            return self.compile(key, text)
-        done: Future[bytes] = Future()
-        done.set_result(image)
-        return done
+        return self.find(key) or self.compile(key, text)
 
     def close(self) -> None:
         """Wait for what is being compiled, then end the workers."""

@@ -63,4 +63,6 @@ AVX512 = Cpu(
     "avx512", isa="avx512", vector_bytes=64, registers=32, llvm_cpu="x86-64-v4",
     features="-prefer-256-bit", l2_bytes=1 * MB, has_masks=True,
 )  # fmt: skip
+# LLVM's names of CPUs that do one multiply-add of 512 bits a cycle, or two of 256
+SINGLE_FMA = frozenset({"znver4", "icelake-client", "tigerlake", "rocketlake"})
 CPUS = {cpu.name: cpu for cpu in (AVX2, AVX512)}

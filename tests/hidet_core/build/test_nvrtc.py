@@ -56,9 +56,9 @@ def test_cubins_are_cached_by_architecture(cache_dir):
     with KernelCache.open() as cache, Builder(SM_80, cache, workers=0) as builder:
         image = builder.build(SCALE).result()
     with KernelCache.open() as cache, Builder(SM_80, cache, workers=0) as builder:
-        assert builder.lookup(builder.key(SCALE)) == image
+        assert builder.find(builder.key(SCALE)).result() == image
         other = Builder(CUDAS["sm_86"], cache, workers=0)
-        assert other.key(SCALE) != builder.key(SCALE) and other.lookup(other.key(SCALE)) is None
+        assert other.key(SCALE) != builder.key(SCALE) and other.find(other.key(SCALE)) is None
 
 
 def test_the_log_of_ptxas():

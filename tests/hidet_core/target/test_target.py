@@ -60,6 +60,28 @@ def test_rows_by_features(monkeypatch, present):
         probe.host.cache_clear()
 
 
+@pytest.mark.parametrize(
+    ("name", "extra", "rate"),
+    [("znver4", (), 1), ("znver5", (), 2), ("rocketlake", (), 1), ("rocketlake", ("amx-tile",), 2)],
+)
+def test_multiply_adds_of_a_cycle(monkeypatch, name, extra, rate):
+    flags = ("avx512f", "avx512bw", "avx512dq", "avx512vl", *extra)
+
+    class Features(dict):
+        def flatten(self):
+            return ""
+
+    monkeypatch.setattr(
+        probe.binding, "get_host_cpu_features", lambda: Features.fromkeys(flags, True)
+    )
+    monkeypatch.setattr(probe.binding, "get_host_cpu_name", lambda: name)
+    probe.host.cache_clear()
+    try:
+        assert host().fma_per_cycle == rate
+    finally:
+        probe.host.cache_clear()
+
+
 @pytest.mark.parametrize(("cpu", "register"), [(AVX2, "ymm"), (AVX512, "zmm")])
 def test_rows_make_llvm_use_their_vectors(cpu, register):
     lanes = cpu.lanes(4)

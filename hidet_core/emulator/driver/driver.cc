@@ -1,0 +1,66 @@
+#include "hidet_core/emulator/driver/driver.h"
+
+#include <utility>
+
+namespace hidet::emu {
+
+State::State(uint32_t seed) : machine{&memory, &shadow, seed, false}, queues(&machine) {
+  default_pool = std::make_shared<Pool>();
+  pools.Add(default_pool);
+}
+
+const std::shared_ptr<Stream>& State::StreamOf(CUstream handle) {
+  if (handle == nullptr || handle == CU_STREAM_LEGACY) return queues.legacy();
+  if (handle != CU_STREAM_PER_THREAD) return streams.Get(handle);
+  if (per_thread == nullptr) per_thread = queues.NewStream(true);
+  return per_thread;
+}
+
+void State::Submit(CUstream handle, Operation operation) {
+  Stream& stream = *StreamOf(handle);
+  if (stream.capture == nullptr) {
+    if (&stream == queues.legacy().get()) {
+      for (const auto& capture : captures) {
+        if (!capture->origin->blocking) continue;
+        capture->invalid = true;
+        throw Fault{CUDA_ERROR_STREAM_CAPTURE_IMPLICIT,
+                    "work for the legacy default stream while a stream that depends on it is "
+                    "captured"};
+      }
+    }
+    CheckRanges(operation, memory);
+    queues.Submit(stream, std::move(operation));
+    return;
+  }
+  if (stream.capture->invalid) {
+    throw Fault{CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, "the capture was invalidated before"};
+  }
+  if (std::holds_alternative<FreeMemory>(operation)) {
+    stream.capture->invalid = true;
+    throw Fault{CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "the emulator captures no frees"};
+  }
+  const CUgraphNodeType type = NodeType(operation);
+  GraphNode* node =
+      stream.capture->graph->Add(type, std::move(operation), stream.capture_tail);
+  stream.capture_tail = {node};
+}
+
+void State::RequireNoCapture(const char* call) {
+  for (const auto& capture : captures) {
+    if (capture->mode == CU_STREAM_CAPTURE_MODE_RELAXED) continue;
+    capture->invalid = true;
+    throw Fault{CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED,
+                Format("%s while a stream is captured", call)};
+  }
+}
+
+Driver& Driver::Get() {
+  static Driver* driver = new Driver;  // outlives every static destructor of the process
+  return *driver;
+}
+
+void Driver::Reset(uint32_t seed) {
+  state_ = std::make_unique<State>(seed);
+}
+
+}  // namespace hidet::emu

@@ -1,0 +1,175 @@
+#include "hidet_core/emulator/driver/shared_memory.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "hidet_core/emulator/driver/fault.h"
+
+namespace hidet::emu {
+namespace {
+
+const char* Name(unsigned id) {
+  return id == SharedMemory::kDynamic ? "dynamic shared memory" : "a __shared__ variable";
+}
+
+}  // namespace
+
+SharedMemory::SharedMemory()
+    : words_(kArenaBytes / 4), bytes_(kArenaBytes), split_(kArenaBytes / 4) {
+  void* memory = mmap(nullptr, kArenaBytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) throw std::bad_alloc();
+  arena_ = static_cast<char*>(memory);
+}
+
+SharedMemory::~SharedMemory() { munmap(arena_, kArenaBytes); }
+
+void SharedMemory::StartBlock() {
+  ++serial_;
+  used_ = kRedZone;
+  regions_.clear();
+  variables_.fill(nullptr);
+}
+
+void* SharedMemory::Variable(unsigned id, size_t bytes, size_t alignment) {
+  if (variables_[id] != nullptr) return variables_[id];
+  const size_t start = (used_ + alignment - 1) / alignment * alignment;
+  if (bytes > kArenaBytes || start + bytes + kRedZone > kArenaBytes) return nullptr;
+  used_ = start + bytes + kRedZone;
+  std::memset(arena_ + start, 0xFF, bytes);
+  regions_.push_back(Region{id, Start() + start, Start() + start + bytes});
+  return variables_[id] = arena_ + start;
+}
+
+const SharedMemory::Region* SharedMemory::FindRegion(uintptr_t address) const {
+  for (const Region& region : regions_) {
+    if (address >= region.begin && address < region.end) return &region;
+  }
+  return nullptr;
+}
+
+// Variables lie in the order of their addresses.
+std::string SharedMemory::DescribeMiss(uintptr_t address) const {
+  const Region* nearest = nullptr;
+  for (const Region& region : regions_) {
+    if (nearest == nullptr || region.begin <= address) nearest = &region;
+  }
+  if (nearest == nullptr) return "the kernel has no shared variable";
+  const bool behind = address >= nearest->begin;
+  return Format("%zu bytes %s the start of %s of %zu bytes",
+                behind ? address - nearest->begin : nearest->begin - address,
+                behind ? "behind" : "before", Name(nearest->id), nearest->end - nearest->begin);
+}
+
+// Calls body with every cell of the range, until it returns true.
+template <typename Body>
+bool SharedMemory::EachCell(uintptr_t address, size_t bytes, const Body& body) {
+  const size_t end = address - Start() + bytes;
+  for (size_t byte = address - Start(); byte < end;) {
+    const size_t word = byte / 4;
+    if (split_[word] != serial_) {
+      if (byte % 4 == 0 && byte + 4 <= end) {
+        if (body(words_[word])) return true;
+        byte += 4;
+        continue;
+      }
+      split_[word] = serial_;
+      std::fill_n(bytes_.begin() + static_cast<ptrdiff_t>(word * 4), 4, words_[word]);
+    }
+    if (body(bytes_[byte])) return true;
+    ++byte;
+  }
+  return false;
+}
+
+void SharedMemory::SetInFlight(uintptr_t address, size_t bytes, bool in_flight) {
+  EachCell(address, bytes, [&](Cell& cell) {
+    cell.in_flight = in_flight;
+    return false;
+  });
+}
+
+std::optional<std::string> SharedMemory::Access(uintptr_t address, size_t bytes, AccessKind kind,
+                                                unsigned thread, const Clocks& clocks) {
+  const Region* region = FindRegion(address);
+  if (region == nullptr || address + bytes > region->end) {
+    return "out of bounds: " + DescribeMiss(address);
+  }
+  const char* problem = nullptr;
+  EachCell(address, bytes, [&](Cell& cell) {
+    problem = Visit(cell, kind, thread, clocks);
+    return problem != nullptr;
+  });
+  if (problem == nullptr) return std::nullopt;
+  const std::string other =
+      other_ == thread ? "" : Format(" with thread %u of the block", other_);
+  return Format("%s%s (byte %zu of %s)", problem, other.c_str(), address - region->begin,
+                Name(region->id));
+}
+
+// What is wrong with the access, null: nothing; then it is recorded.
+const char* SharedMemory::Visit(Cell& cell, AccessKind kind, unsigned thread,
+                                const Clocks& clocks) {
+  other_ = thread;
+  const char* problem = Conflict(cell, kind, thread, clocks);
+  if (problem != nullptr) return problem;
+  if (kind == hidet_emu::kRead) {
+    RecordRead(cell.readers, thread, clocks);
+    return nullptr;
+  }
+  Write& write = kind == hidet_emu::kAtomic ? cell.atomic : cell.plain;
+  write = Write{serial_, clocks.Now(thread), static_cast<uint16_t>(thread)};
+  cell.readers.block = 0;  // ordered before this write, so before whatever follows it
+  return nullptr;
+}
+
+const char* SharedMemory::Conflict(const Cell& cell, AccessKind kind, unsigned thread,
+                                   const Clocks& clocks) {
+  const bool written = cell.plain.block == serial_ || cell.atomic.block == serial_;
+  const bool reads = kind != hidet_emu::kWrite;
+  if (!written) return reads ? "uninitialised: nobody in this block wrote it" : nullptr;
+  if (cell.in_flight && cell.plain.block == serial_) {
+    return "unwaited: an asynchronous copy to it is still pending";
+  }
+  if (!WriteOrdered(cell.plain, thread, clocks) ||
+      (kind != hidet_emu::kAtomic && !WriteOrdered(cell.atomic, thread, clocks))) {
+    return reads ? "race: read without a barrier after a write"
+                 : "race: two writes without a barrier between";
+  }
+  if (kind != hidet_emu::kRead && !ReadersOrdered(cell.readers, thread, clocks)) {
+    return "race: write without a barrier after a read";
+  }
+  return nullptr;
+}
+
+bool SharedMemory::WriteOrdered(const Write& write, unsigned thread, const Clocks& clocks) {
+  if (write.block != serial_ || clocks.Ordered(thread, write.thread, write.clock)) return true;
+  other_ = write.thread;
+  return false;
+}
+
+bool SharedMemory::ReadersOrdered(const Readers& readers, unsigned thread,
+                                  const Clocks& clocks) {
+  if (readers.block != serial_ || readers.clock < clocks.last_barrier()) return true;
+  for (uint32_t warps = readers.warps; warps != 0; warps &= warps - 1) {
+    const unsigned first = static_cast<unsigned>(__builtin_ctz(warps)) * 32;
+    for (uint32_t lanes = readers.lanes; lanes != 0; lanes &= lanes - 1) {
+      other_ = first + static_cast<unsigned>(__builtin_ctz(lanes));
+      if (!clocks.Ordered(thread, other_, readers.clock)) return false;
+    }
+  }
+  return true;
+}
+
+void SharedMemory::RecordRead(Readers& readers, unsigned thread, const Clocks& clocks) const {
+  const bool old = readers.block != serial_ || readers.clock < clocks.last_barrier();
+  if (old) readers = Readers{serial_, 0, 0, 0};
+  readers.clock = std::max(readers.clock, clocks.Now(thread));
+  readers.warps |= 1u << (thread / 32);
+  readers.lanes |= 1u << (thread % 32);
+}
+
+}  // namespace hidet::emu
