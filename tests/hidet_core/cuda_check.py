@@ -1,5 +1,5 @@
-"""Graphs compiled for NVIDIA GPUs: run by the interpreter, which finds races, and on the CPU as the
-C++ that they are; compiled by NVRTC for every architecture.
+"""Graphs compiled for NVIDIA GPUs: run by the interpreter and, as CUDA C++, on the emulated device,
+both of which find races; compiled by NVRTC for every architecture.
 """
 
 from hidet_core.graph.reference import run_graph
@@ -7,7 +7,7 @@ from hidet_core.ir.verify import verify
 from hidet_core.target import CUDAS
 from tests.hidet_core.compiled import best, compare, compiled, feeds_of, lowered
 from tests.hidet_core.cuda_build import ARCHES, usage_of
-from tests.hidet_core.cuda_host import HAS_COMPILER, run_on_host
+from tests.hidet_core.cuda_emulated import HAS_COMPILER, run_emulated
 
 H200 = CUDAS["sm_90a"]
 
@@ -24,7 +24,7 @@ def check_cuda(graph, *sizes, pick=best, target=H200, interpreted=True, toleranc
         if interpreted:
             compare(result.interpret(feeds, **symbols), expected, tolerance)
         if HAS_COMPILER:
-            compare(result.interpret(feeds, run_on_host, **symbols), expected, tolerance)
+            compare(result.interpret(feeds, run_emulated, **symbols), expected, tolerance)
     return result
 
 

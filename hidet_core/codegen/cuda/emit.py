@@ -58,7 +58,8 @@ class _Emitter:
         for var in program.scalars:
             self.values.widths.bind(var, SIZE, is_narrow=False)
             parameters.append(f"const i64 {self.names.of(var)}")
-        heading = f"HT_KERNEL({self.launch.threads}) {program.name}(\n    "
+        bounds = f"__launch_bounds__({self.launch.threads})"
+        heading = f'extern "C" __global__ void {bounds} {program.name}(\n    '
         self._declare()
         blocks = min(self.values.widths.interval(program.tasks)[1], MAX_GRID)
         self.values.widths.bind(program.task, (0, blocks - 1), is_narrow=True)
@@ -70,7 +71,7 @@ class _Emitter:
     def _declare(self) -> None:
         """The buffers of a block and of a thread."""
         if self.launch.shared_bytes:
-            self.line("HT_SHARED_ARENA(arena);")
+            self.line(f"extern __shared__ __align__({ALIGNMENT}) unsigned char arena[];")
         for buffer in self.program.locals:
             kind, name = type_name(buffer.dtype), self.names.of(buffer)
             if buffer.scope == "shared":

@@ -1,7 +1,6 @@
-// The named intrinsics of generated kernels, for NVIDIA GPUs: types, threads, shared memory, vector
-// accesses, and arithmetic where C++ and our IR differ. It needs no other header; what is specific
-// to the machine is in this file alone, so that another one can stand in for it.
-#pragma once
+// What generated kernels call: types, threads, vector accesses, and arithmetic where C++ and our IR
+// differ. It needs no other header, and stands at the head of every source. What is specific to a
+// device is here alone: PTX for NVIDIA GPUs (NVRTC), and C++ for the emulated one.
 
 typedef signed char i8;
 typedef unsigned char u8;
@@ -15,39 +14,62 @@ typedef unsigned long long u64;
 #define HT_DEV __device__ __forceinline__
 #define HT_RESTRICT __restrict__
 #define HT_UNROLL _Pragma("unroll")
-#define HT_KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads)
-#define HT_SHARED_ARENA(name) extern __shared__ __align__(16) unsigned char name[]
 
 HT_DEV int ht_block() { return blockIdx.x; }
 HT_DEV int ht_thread() { return threadIdx.x; }
-HT_DEV void ht_barrier() { __syncthreads(); }
+#define ht_barrier() __syncthreads()  // the emulator tells barriers apart by their line
 
 template <class T>
 HT_DEV T* ht_shared(unsigned char* arena, int offset) {
   return reinterpret_cast<T*>(arena + offset);
 }
 
-// Half precision: storage of 16 bits, arithmetic in float, rounded to nearest even.
+// Values with the bits of others.
+template <class To, class From>
+HT_DEV To ht_bits(From from) {
+  union {
+    From from;
+    To to;
+  } both;
+  both.from = from;
+  return both.to;
+}
+
+// 16-bit floats: storage, with arithmetic in float, rounded to nearest even.
+#ifdef __CUDACC__
+HT_DEV u16 ht_f16_of(float value) {
+  u16 bits;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(value));
+  return bits;
+}
+HT_DEV float ht_of_f16(u16 bits) {
+  float value;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(bits));
+  return value;
+}
+HT_DEV u16 ht_bf16_of(float value) {
+  u16 bits;
+  asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(bits) : "f"(value));
+  return bits;
+}
+#else  // the emulated device
+HT_DEV u16 ht_f16_of(float value) { return __half(value).bits; }
+HT_DEV float ht_of_f16(u16 bits) { return float(ht_bits<__half>(bits)); }
+HT_DEV u16 ht_bf16_of(float value) { return __nv_bfloat16(value).bits; }
+#endif
+
 struct ht_f16 {
   u16 bits;
   ht_f16() = default;
-  HT_DEV explicit ht_f16(float value) {
-    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(value));
-  }
-  HT_DEV explicit operator float() const {
-    float value;
-    asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(bits));
-    return value;
-  }
+  HT_DEV explicit ht_f16(float value) : bits(ht_f16_of(value)) {}
+  HT_DEV explicit operator float() const { return ht_of_f16(bits); }
 };
 
 struct ht_bf16 {
   u16 bits;
   ht_bf16() = default;
-  HT_DEV explicit ht_bf16(float value) {
-    asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(bits) : "f"(value));
-  }
-  HT_DEV explicit operator float() const { return __int_as_float(u32(bits) << 16); }
+  HT_DEV explicit ht_bf16(float value) : bits(ht_bf16_of(value)) {}
+  HT_DEV explicit operator float() const { return ht_bits<float>(u32(bits) << 16); }
 };
 
 // Vector accesses. The wide access needs an address that is a multiple of its size: where the
@@ -91,15 +113,15 @@ HT_DEV void ht_store(T* place, ht_vec<T, N> value) {
 template <class T>
 HT_DEV T ht_inf();
 template <>
-HT_DEV float ht_inf<float>() { return __int_as_float(0x7f800000); }
+HT_DEV float ht_inf<float>() { return ht_bits<float>(0x7f800000u); }
 template <>
-HT_DEV double ht_inf<double>() { return __longlong_as_double(0x7ff0000000000000ll); }
+HT_DEV double ht_inf<double>() { return ht_bits<double>(0x7ff0000000000000ull); }
 template <class T>
 HT_DEV T ht_nan();
 template <>
-HT_DEV float ht_nan<float>() { return __int_as_float(0x7fc00000); }
+HT_DEV float ht_nan<float>() { return ht_bits<float>(0x7fc00000u); }
 template <>
-HT_DEV double ht_nan<double>() { return __longlong_as_double(0x7ff8000000000000ll); }
+HT_DEV double ht_nan<double>() { return ht_bits<double>(0x7ff8000000000000ull); }
 
 #define HT_FUNCTION(name, single, both)              \
   HT_DEV float ht_##name(float a) { return single; } \
@@ -108,7 +130,7 @@ HT_DEV double ht_nan<double>() { return __longlong_as_double(0x7ff8000000000000l
 HT_FUNCTION(exp, expf(a), exp(a))
 HT_FUNCTION(log, logf(a), log(a))
 HT_FUNCTION(sqrt, sqrtf(a), sqrt(a))
-HT_FUNCTION(rsqrt, rsqrtf(a), rsqrt(a))
+HT_FUNCTION(rsqrt, rsqrtf(a), 1.0 / sqrt(a))
 HT_FUNCTION(tanh, tanhf(a), tanh(a))
 HT_FUNCTION(erf, erff(a), erf(a))
 HT_FUNCTION(sin, sinf(a), sin(a))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hidet_core.ir.dtypes import f64, i32, i64
+from hidet_core.ir.dtypes import f16, f64, i32, i64
 from hidet_core.schedule.cuda.injective import InjectiveConfig
 from tests.hidet_core.compiled import Net, compiled
 from tests.hidet_core.cuda_check import H200, check_cuda
@@ -116,3 +116,10 @@ def test_layer_norm():
     net = Net()
     y = net.layer_norm(net.relu(net.x(6, 96)), net.const(96), net.const(96), eps=1e-5)
     assert len(check_cuda(net.done(net.add(y, net.x(6, 96)))).kernels) == 1
+
+
+def test_half_precision():
+    net = Net()
+    x = net.x(5, 40, dtype=f16)
+    result = check_cuda(net.done(net.relu(net.add(x, x)), net.softmax(x)))
+    assert len(result.kernels) == 2

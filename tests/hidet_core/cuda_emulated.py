@@ -1,0 +1,42 @@
+"""Generated CUDA C++, run by the emulated driver, which checks bounds, races and barriers.
+
+run_emulated(lowered, arrays, scalars)
+"""
+
+import ctypes
+import functools
+
+from hidet_core.codegen import emit_cuda, launch_of
+from hidet_core.emulator import LIBRARY, compiler
+from hidet_core.ir.expr import wrap
+from hidet_core.ir.simplify import simplify_dim
+from hidet_core.ir.substitute import substitute
+from tests.emulator.conftest import TEXT_FUNCTIONS, Cuda
+
+HAS_COMPILER = compiler() is not None
+MAX_DYNAMIC_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+
+
+@functools.cache
+def _library():
+    loaded = ctypes.CDLL(str(LIBRARY))
+    for name in TEXT_FUNCTIONS:
+        getattr(loaded, name).restype = ctypes.c_char_p
+    return loaded
+
+
+def run_emulated(program, arrays, scalars=(), seed=1):
+    """Run all blocks of a lowered program on arrays, in place; seed: of the order of threads."""
+    values = dict(zip(program.scalars, map(wrap, scalars), strict=True))
+    blocks, launch = simplify_dim(substitute(program.tasks, values)), launch_of(program)
+    if blocks == 0:
+        return
+    cuda = Cuda(_library(), seed).start()
+    kernel = cuda.kernel(emit_cuda(program), program.name)
+    cuda.cuFuncSetAttribute(kernel, MAX_DYNAMIC_SHARED, launch.shared_bytes)
+    pointers = [cuda.upload(a) if a.nbytes else cuda.alloc(1) for a in arrays]
+    arguments = [*pointers, *(ctypes.c_longlong(int(n)) for n in scalars)]
+    cuda.launch(kernel, blocks, launch.threads, *arguments, shared=launch.shared_bytes)
+    for pointer, array in zip(pointers, arrays, strict=True):
+        if array.nbytes:
+            array[...] = cuda.download(pointer, array.shape, array.dtype)
