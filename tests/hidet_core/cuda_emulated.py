@@ -34,7 +34,11 @@ def run_emulated(program, arrays, scalars=(), seed=1):
     cuda = Cuda(_library(), seed).start()
     kernel = cuda.kernel(emit_cuda(program), program.name)
     cuda.cuFuncSetAttribute(kernel, MAX_DYNAMIC_SHARED, launch.shared_bytes)
-    pointers = [cuda.upload(a) if a.nbytes else cuda.alloc(1) for a in arrays]
+    places = {}  # parts of one tensor are parameters with the same array
+    for array in arrays:
+        if array.ctypes.data not in places:
+            places[array.ctypes.data] = cuda.upload(array) if array.nbytes else cuda.alloc(1)
+    pointers = [places[array.ctypes.data] for array in arrays]
     arguments = [*pointers, *(ctypes.c_longlong(int(n)) for n in scalars)]
     cuda.launch(kernel, blocks, launch.threads, *arguments, shared=launch.shared_bytes)
     for pointer, array in zip(pointers, arrays, strict=True):

@@ -17,6 +17,8 @@ from hidet_core.lang import Tensor, barrier, ceildiv, let, range_, register, sha
 from ..reducing import combine, identity
 from ..work import unravel
 
+BARRIER_NS, BARRIER_THREAD_NS = 20.0, 0.08  # of a step of a tree
+
 
 @dataclass(frozen=True, eq=False)
 class Team:
@@ -26,6 +28,11 @@ class Team:
     thread: Expr
     size: int
     results: int
+
+
+def meetings_ns(team: int, threads: int) -> float:
+    """Predicted time of a team's tree in a block of so many threads; 0 for a thread alone."""
+    return (team.bit_length() - 1) * (BARRIER_NS + BARRIER_THREAD_NS * threads)
 
 
 def reduce_by_team(node: Reduce, team: Team) -> Expr:

@@ -46,7 +46,9 @@ WARP_M, WARP_N = 4, 8  # threads of a warp
 PAD = 4  # floats after each row of a's tile, which is stored by columns
 SYMBOLIC_ROWS = 256  # what a symbolic number of rows is taken for
 STEP_CYCLES = 150.0  # of a block that runs alone, for the barrier and the loads of a step
+ISSUED = 128  # instructions of threads that a multiprocessor starts in a cycle
 L2_FACTOR = 2.5  # of the bandwidth of memory
+COPY_SLOTS = 6  # instructions of a thread for an element on its way into shared memory
 OTHER_REGISTERS = 40  # of a thread, for addresses and loops
 
 
@@ -127,7 +129,8 @@ class Matmul(Template):
         # a multiprocessor reads 32 floats of shared memory a cycle
         reads = PIECE * (config.pieces_m + config.pieces_n) * config.threads / 32
         multiplied = config.threads * sums / target.fma_per_cycle
-        step = config.block_k * max(multiplied, reads)
+        copied = (config.block_m + config.block_n) * COPY_SLOTS / ISSUED
+        step = config.block_k * (max(multiplied, reads) + copied)
         alone = -(-per_multiprocessor // resident) * steps * (STEP_CYCLES + step)
         cycles = max(per_multiprocessor * steps * step, alone)
         moved = blocks * steps * config.block_k * 4 * (config.block_m + config.block_n)

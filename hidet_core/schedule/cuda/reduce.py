@@ -22,8 +22,8 @@ from ..problem import Problem, Scheduled
 from ..reducing import find_reduce, instantiate, with_total
 from ..template import Template
 from ..work import estimate, scalars_of, unravel
-from .across import Team, reduce_by_team
-from .rows import MEETING_NS, TeamConfig
+from .across import Team, meetings_ns, reduce_by_team
+from .rows import TeamConfig
 from .traffic import LAUNCH_NS, traffic_ns, value_bytes
 
 LATENCY_NS = 15.0  # of a step of a thread that waits for memory, with others under way
@@ -54,7 +54,7 @@ class ReduceTemplate(Template):
         results, box = estimate(tuple(problem.output.shape)), _box(problem)
         moved = results * box * _bytes(problem, config.team == 1)
         steps = -(-box // config.team) * LATENCY_NS
-        meetings = config.team.bit_length() * MEETING_NS if config.team > 1 else 0.0
+        meetings = meetings_ns(config.team, config.threads)
         resident = target.resident_blocks(config.threads, 40, 0) * target.multiprocessors
         waves = -(-results // (config.results * resident))
         busy = traffic_ns(moved, results * config.team, target)

@@ -34,12 +34,11 @@ from ..problem import Problem, Scheduled
 from ..reducing import find_reduce, instantiate, with_total
 from ..template import Template
 from ..work import estimate, scalars_of, unravel
-from .across import Team, reduce_by_team
+from .across import Team, meetings_ns, reduce_by_team
 from .traffic import traffic_ns
 
 STAGED_BYTES = 32 * 1024  # of shared memory, for rows that a prologue computes
 STEP_NS = 0.6  # of a thread, for one element of each pass
-MEETING_NS = 60.0  # of a block, for a step of a tree
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ class Rows(Template):
         steps = -(-length // config.team)
         resident = target.resident_blocks(config.threads, 40, 0) * target.multiprocessors
         waves = -(-rows // (config.results * resident))
-        meetings = (passes - 1) * config.team.bit_length() * MEETING_NS
+        meetings = (passes - 1) * meetings_ns(config.team, config.threads)
         moved = 2 * rows * length * out.dtype.bytes
         time = traffic_ns(moved, rows * config.team, target)
         return time + waves * (meetings + passes * steps * STEP_NS * config.threads / target.warp)

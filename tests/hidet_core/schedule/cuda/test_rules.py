@@ -123,3 +123,11 @@ def test_half_precision():
     x = net.x(5, 40, dtype=f16)
     result = check_cuda(net.done(net.relu(net.add(x, x)), net.softmax(x)))
     assert len(result.kernels) == 2
+
+
+def test_what_is_fused_around_tiles():
+    """A prologue, an extra input, and a second output, through shared memory."""
+    net = Net()
+    turned = net.transpose(net.tanh(net.x(35, 40)), perm=(1, 0))
+    graph = net.done(net.add(turned, net.x(40, 35)), turned)
+    check_cuda(graph, pick=lambda found: max(found, key=lambda c: getattr(c.config, "axis", -1)))
