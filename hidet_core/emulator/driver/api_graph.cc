@@ -87,6 +87,22 @@ void Release(State& state, const std::shared_ptr<Capture>& capture) {
   }
 }
 
+// Programmatic edges let the second node start early; starting it later is right as well.
+CUresult AddDependencies(CUgraph graph, const CUgraphNode* from, const CUgraphNode* to,
+                         const CUgraphEdgeData* edges, size_t count) {
+  return Enter([&](State& state) {
+    const Graph& owner = *state.graphs.Get(graph);
+    for (size_t index = 0; index < count; ++index) {
+      owner.IndexOf(Node(from[index]));
+      owner.IndexOf(Node(to[index]));
+      if (edges != nullptr && edges[index].type > 1) {
+        throw Fault{CUDA_ERROR_INVALID_VALUE, Format("edge type %d", edges[index].type)};
+      }
+      Node(to[index])->after.push_back(Node(from[index]));
+    }
+  });
+}
+
 }  // namespace
 
 HIDET_EMU_API cuStreamBeginCapture_v2(CUstream handle, CUstreamCaptureMode mode) {
@@ -197,14 +213,13 @@ HIDET_EMU_API cuGraphAddEmptyNode(CUgraphNode* node, CUgraph graph, const CUgrap
 
 HIDET_EMU_API cuGraphAddDependencies(CUgraph graph, const CUgraphNode* from,
                                      const CUgraphNode* to, size_t count) {
-  return Enter([&](State& state) {
-    const Graph& owner = *state.graphs.Get(graph);
-    for (size_t index = 0; index < count; ++index) {
-      owner.IndexOf(Node(from[index]));
-      owner.IndexOf(Node(to[index]));
-      Node(to[index])->after.push_back(Node(from[index]));
-    }
-  });
+  return AddDependencies(graph, from, to, nullptr, count);
+}
+
+HIDET_EMU_API cuGraphAddDependencies_v2(CUgraph graph, const CUgraphNode* from,
+                                        const CUgraphNode* to, const CUgraphEdgeData* edges,
+                                        size_t count) {
+  return AddDependencies(graph, from, to, edges, count);
 }
 
 HIDET_EMU_API cuGraphGetNodes(CUgraph graph, CUgraphNode* nodes, size_t* count) {

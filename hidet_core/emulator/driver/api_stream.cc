@@ -62,6 +62,19 @@ CUresult NewStream(CUstream* stream, unsigned flags) {
   });
 }
 
+CUresult ElapsedTime(float* time_ms, CUevent start, CUevent end) {
+  return Enter([&](State& state) {
+    RequireArgument(time_ms, "time_ms");
+    const Event& from = Waitable(state, start);
+    const Event& to = Waitable(state, end);
+    if (!from.timed || !to.timed || from.time_ms == nullptr || to.time_ms == nullptr) {
+      throw Fault{CUDA_ERROR_INVALID_HANDLE, "an event that was not recorded or keeps no time"};
+    }
+    RequireReady(!std::isnan(*from.time_ms) && !std::isnan(*to.time_ms), "one of the events");
+    *time_ms = static_cast<float>(*to.time_ms - *from.time_ms);
+  });
+}
+
 }  // namespace
 
 HIDET_EMU_API cuStreamCreate(CUstream* stream, unsigned flags) { return NewStream(stream, flags); }
@@ -158,16 +171,11 @@ HIDET_EMU_API cuEventSynchronize(CUevent event) {
 }
 
 HIDET_EMU_API cuEventElapsedTime(float* time_ms, CUevent start, CUevent end) {
-  return Enter([&](State& state) {
-    RequireArgument(time_ms, "time_ms");
-    const Event& from = Waitable(state, start);
-    const Event& to = Waitable(state, end);
-    if (!from.timed || !to.timed || from.time_ms == nullptr || to.time_ms == nullptr) {
-      throw Fault{CUDA_ERROR_INVALID_HANDLE, "an event that was not recorded or keeps no time"};
-    }
-    RequireReady(!std::isnan(*from.time_ms) && !std::isnan(*to.time_ms), "one of the events");
-    *time_ms = static_cast<float>(*to.time_ms - *from.time_ms);
-  });
+  return ElapsedTime(time_ms, start, end);
+}
+
+HIDET_EMU_API cuEventElapsedTime_v2(float* time_ms, CUevent start, CUevent end) {
+  return ElapsedTime(time_ms, start, end);
 }
 
 }  // namespace hidet::emu

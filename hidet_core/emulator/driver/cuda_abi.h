@@ -2,7 +2,7 @@
 //
 // Names, values and layouts are those of cuda.h 12 and 13; tests/emulator/test_abi.py compares
 // them with the official header where one is installed. Functions carry the exported name of the
-// version implemented (cuMemAlloc_v2); CudaFunctions() in api_query.cc maps the plain names.
+// version implemented (cuMemAlloc_v2); cuGetProcAddress maps the plain names.
 #pragma once
 
 #include <cstddef>
@@ -55,6 +55,8 @@ using CUgraph = struct CUgraph_st*;
 using CUgraphNode = struct CUgraphNode_st*;
 using CUgraphExec = struct CUgraphExec_st*;
 using CUmemoryPool = struct CUmemPoolHandle_st*;
+struct CUctxCreateParams;
+enum CUjit_option : int {};  // none is read
 using CUhostFn = void (*)(void* user_data);
 
 // Attributes by their numbers: only those the emulated device answers have a name.
@@ -217,6 +219,9 @@ struct CUDA_MEMCPY3D {
   void* reserved1;
   size_t dstPitch, dstHeight;
   size_t WidthInBytes, Height, Depth;
+};
+struct CUgraphEdgeData {  // all zero: the second node waits for the whole first one
+  unsigned char from_port, to_port, type, reserved[5];
 };
 struct CUDA_HOST_NODE_PARAMS {
   CUhostFn fn;
