@@ -59,7 +59,9 @@ def test_an_event_orders_streams(cuda_seeds):
 def test_a_missing_event_is_a_race(cuda_seeds):
     pointer, first, second = cuda_seeds.alloc(4 * N), stream(cuda_seeds), stream(cuda_seeds)
     fill(cuda_seeds, pointer, 1, first)
-    with pytest.raises(CudaError, match="race: .*in another stream, without a dependency") as caught:
+    with pytest.raises(
+        CudaError, match=r"race: .*in another stream, without a dependency"
+    ) as caught:
         scale(cuda_seeds, pointer, 2, second)
         cuda_seeds.cuCtxSynchronize()
     assert caught.value.code == FAILED
@@ -169,7 +171,7 @@ def test_bad_handles(cuda):
         (cuda.cuEventDestroy_v2, done),
     ]
     for call, *arguments in calls:
-        with pytest.raises(CudaError, match="is no (stream|event), or one that was") as caught:
+        with pytest.raises(CudaError, match=r"is no (stream|event), or one that was") as caught:
             call(*arguments)
         assert caught.value.code == INVALID_HANDLE
     with pytest.raises(CudaError, match="stream flags"):
