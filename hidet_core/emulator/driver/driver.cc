@@ -4,7 +4,7 @@
 
 namespace hidet::emu {
 
-State::State(uint32_t seed) : machine{&memory, &shadow, seed, false}, queues(&machine) {
+State::State(uint32_t seed) : machine{&memory, &shadow, &block, seed, false}, queues(&machine) {
   default_pool = std::make_shared<Pool>();
   pools.Add(default_pool);
 }

@@ -34,6 +34,7 @@ struct State {
 
   Memory memory{kDeviceMemory};
   GlobalShadow shadow;
+  Block block;
   Machine machine;
   Queues queues;
   bool initialised = false;
