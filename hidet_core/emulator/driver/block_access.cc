@@ -8,7 +8,7 @@ namespace hidet::emu {
 namespace {
 
 const char* Name(AccessKind kind) {
-  return kind == hidet_emu::kRead ? "read" : kind == hidet_emu::kWrite ? "write" : "atomic";
+  return IsRead(kind) ? "read" : kind == hidet_emu::kWrite ? "write" : "atomic";
 }
 
 std::string Print(const char* space, AccessKind kind, size_t bytes, uintptr_t address) {
@@ -27,7 +27,7 @@ void Block::Access(uintptr_t address, size_t bytes, AccessKind kind, size_t alig
   }
   if (stacks_.Contains(current_, address)) return;
   if (address - segment_hit_.begin < segment_hit_.end - segment_hit_.begin &&
-      kind == hidet_emu::kRead) {
+      IsRead(kind)) {
     return;
   }
   if (kind == hidet_emu::kWrite) threads_[current_].fenced = false;
@@ -77,7 +77,7 @@ void Block::CheckOutside(uintptr_t address, size_t bytes, AccessKind kind, const
   for (const Segment& segment : *grid_->segments) {
     if (address < segment.begin || address + bytes > segment.end) continue;
     segment_hit_ = segment;
-    if (kind == hidet_emu::kRead || segment.writable) return;
+    if (IsRead(kind) || segment.writable) return;
     Fail(CUDA_ERROR_ILLEGAL_ADDRESS, Print("constant", kind, bytes, address), site);
   }
   for (unsigned other = 0; other < threads_.size(); ++other) {
