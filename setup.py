@@ -64,7 +64,10 @@ class CMakeBuild(build_ext):
 setup(
     packages=[*find_packages("ep"), *find_packages(".", include=["hidet_core", "hidet_core.*"])],
     package_dir={"hidet_ep": "ep/hidet_ep", "hidet_core": "hidet_core"},
-    package_data={"hidet_ep": ["py.typed"], "hidet_core": ["py.typed", "emulator/device/*.h"]},
+    package_data={
+        "hidet_ep": ["py.typed"],
+        "hidet_core": ["py.typed", "codegen/cuda/*.h", "emulator/device/*.h"],
+    },
     ext_modules=[Extension(name, []) for name in MODULES],
     cmdclass={"build_ext": CMakeBuild},
     zip_safe=False,

@@ -76,7 +76,7 @@ def compile_graph(graph: Graph, options: CompileOptions | None = None) -> Compil
         graph = trace("make_storable", make_storable(graph))
         storage, readers = plan_storage(graph), consumers(graph)
         for number, group in enumerate(form_groups(graph)):
-            draft = draft_group(group, graph, storage, readers)
+            draft = draft_group(group, graph, storage, readers, not options.winograd)
             with trace.kernel(number, draft.name) as inner:
                 inner.note("00_group.txt", lambda: group_text(draft, graph, storage))
                 inner.note("repro.py", lambda: repro_text(draft, graph, inner.path))
@@ -90,8 +90,8 @@ def compile_graph(graph: Graph, options: CompileOptions | None = None) -> Compil
 
 def _compile(draft: Draft, symbols: tuple[Var, ...], builder: Builder, trace: Trace) -> Kernel:
     """Schedule the anchor, fuse its neighbours, lower, generate and build code."""
-    scheduled = schedule(draft.problem, builder.cpu)
-    trace.configs(lambda: config_text(draft.problem, scheduled, builder.cpu))
+    scheduled = schedule(draft.problem, builder.target)
+    trace.configs(lambda: config_text(draft.problem, scheduled, builder.target))
     program = trace("schedule", scheduled.program, "scheduled")
     program = fuse_epilogue(program, draft.problem.output, draft.steps, draft.stored)
     program = trace("fuse_epilogue", program)
@@ -106,14 +106,12 @@ def _build(program: Program, builder: Builder, trace: Trace) -> Future[bytes]:
     """The machine code of a program: from the cache, or lowered and compiled."""
     edited = trace.override()
     key = builder.key(text(program), edited)
-    image = builder.lookup(key)
-    if image is not None and not trace.is_active:
-        done: Future[bytes] = Future()
-        done.set_result(image)
-        return done
+    found = builder.find(key)
+    if found is not None and not trace.is_active:
+        return found
     for lower in LOWERING:
         program = trace(lower.__name__, lower(program), lower.gives)
     source = trace.source(edited or emit(program))
     compiled = builder.compile(key, source)
-    trace.note("kernel.s", lambda: assembly(source, builder.cpu))
+    trace.note("kernel.s", lambda: assembly(source, builder.target))
     return compiled

@@ -47,6 +47,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "llvmlite": {"codegen", "build", "target"},
     "onnx": {"importer"},
     "onnxruntime": set(),
+    "cuda": {"build"},
 }
 
 PYTHON_HEADER = re.compile(r"pybind11/|Python\.h")

@@ -35,6 +35,7 @@ def make_compiler(options: Options) -> CoreCompiler:
             target=options.target,
             cache=options.cache,
             cache_dir=options.cache_dir or None,
+            winograd=options.winograd,
             dump_dir=options.dump_dir or None,
             debug=options.debug,
         )

@@ -81,6 +81,10 @@ class Options:
     cache_dir: str = _folder("", "where to keep them; empty: HIDET_CACHE_DIR or the user's cache")
     dump_dir: str = _folder("", "write every stage of every kernel there; empty: HIDET_DUMP")
     debug: int = _integer(0, 0, 5, "how much the compiler tells, see docs")
+    winograd: bool = _switch(
+        True,
+        "allow Winograd's 3x3 convolutions: faster, errors some 10 times those of direct sums",
+    )
     claim: str = _choice(
         "useful",
         ("useful", "all"),

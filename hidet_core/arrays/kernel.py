@@ -132,11 +132,11 @@ def _image(program: Program) -> bytes:
     ):
         edited = trace.override()
         key = builder.key(expanded, edited)
-        image = builder.lookup(key)
-        if image is not None and not trace.is_active:
-            return image
+        found = builder.find(key)
+        if found is not None and not trace.is_active:
+            return found.result()
         lowered = _lower(trace("program", program, "scheduled"), trace)
         source = trace.source(edited or emit(lowered))
-        trace.note("kernel.s", lambda: assembly(source, builder.cpu))
+        trace.note("kernel.s", lambda: assembly(source, builder.target))
         done: Future[bytes] = builder.compile(key, source)
         return done.result()

@@ -1,9 +1,9 @@
 """Sources to kernels: the cache first, worker processes for what it does not have.
 
-    with Builder(cpu) as builder:
-        image = builder.lookup(key)               # bytes, or None
-        later = builder.compile(key, text)        # a Future; cached when it is done
-        image = later.result()
+    with Builder(target) as builder:
+        later = builder.find(key)                 # a Future, or None
+        later = later or builder.compile(key, text)
+        image = later.result()                    # cached when it is done
 Equal keys are compiled once. The key is `builder.key(...)` of all that the source depends on, such
 as a fusion group and a schedule, so that a warm session need not even write the source.
 """
@@ -13,47 +13,55 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import Any
 
-from hidet_core.target.cpu import Cpu
+from hidet_core.target import Target
+
 from .cache import KernelCache
 from .pool import Pool
+from .toolchains import TOOLCHAINS
 
 
 class Builder:
-    """Compiles kernels for one CPU. Use as a context manager."""
+    """Compiles kernels for one target. Use as a context manager."""
 
     def __init__(
-        self, cpu: Cpu, cache: KernelCache | None = None, workers: int | None = None
+        self, target: Target, cache: KernelCache | None = None, workers: int | None = None
     ) -> None:
-        self.cpu = cpu
+        self.target = target
         self.cache = KernelCache.open() if cache is None else cache
         self.pool = Pool(workers)
         self._running: dict[str, Future[bytes]] = {}
 
     def key(self, *material: Any) -> str:
-        """The key of a kernel for this CPU that depends on the material."""
-        return self.cache.key(self.cpu.code_key, material)
+        """The key of a kernel for this target that depends on the material. Raises Unsupported
+        where the target's compiler is not installed.
+        """
+        version = TOOLCHAINS[self.target.kind].version()
+        return self.cache.key(version, self.target.code_key, material)
 
-    def lookup(self, key: str) -> bytes | None:
-        """The kernel with that key, if it is in the cache."""
-        return self.cache.get(key)
+    def find(self, key: str) -> Future[bytes] | None:
+        """The kernel with that key, if it is in the cache or being compiled."""
+        running = self._running.get(key)
+        if running is not None:
+            return running
+        image = self.cache.get(key)
+        if image is None:
+            return None
+        done: Future[bytes] = Future()
+        done.set_result(image)
+        return done
 
     def compile(self, key: str, text: str) -> Future[bytes]:
-        """The object of LLVM IR text, compiled now and cached under the key."""
+        """The binary of a source, compiled now and cached under the key."""
         running = self._running.get(key)
         if running is None:
-            running = self._running[key] = self.pool.submit(text, self.cpu)
+            running = self._running[key] = self.pool.submit(text, self.target)
             running.add_done_callback(lambda done: self._keep(key, done))
         return running
 
     def build(self, text: str) -> Future[bytes]:
-        """lookup, or compile; the text is the key."""
+        """find, or compile; the text is the key."""
         key = self.key(text)
-        image = self.lookup(key)
-        if image is None:
-            return self.compile(key, text)
-        done: Future[bytes] = Future()
-        done.set_result(image)
-        return done
+        return self.find(key) or self.compile(key, text)
 
     def close(self) -> None:
         """Wait for what is being compiled, then end the workers."""

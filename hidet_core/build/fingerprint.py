@@ -24,8 +24,8 @@ def fingerprint() -> str:
 
 @functools.cache
 def source_hash(folder: Path) -> str:
-    """A hash over the names and contents of all Python sources below a folder; read once per
-    process.
+    """A hash over the names and contents of all Python sources below a folder, and of the headers
+    that generated code includes; read once per process.
     """
-    files = sorted(folder.rglob("*.py"))
+    files = sorted([*folder.rglob("*.py"), *folder.rglob("codegen/*/*.h")])
     return stable_hash([(str(f.relative_to(folder)), f.read_bytes()) for f in files])

@@ -1,6 +1,6 @@
 """Compile many kernels at once in worker processes.
 
-llvmlite holds one lock around all of LLVM, so threads do not help; and processes made by
+llvmlite holds one lock around all of LLVM, and NVRTC one of its own, so threads do not help; and processes made by
 `multiprocessing` would import the user's main module again.  So: plain subprocesses that run
 `build/worker.py`.  A worker that dies is replaced and its kernel tried once more; where none can be
 started, kernels are compiled in this process.
@@ -22,9 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from hidet_core.base import knobs
-from hidet_core.base.errors import CompilerBug
-from hidet_core.target.cpu import Cpu
-from .llvm import TOOLCHAIN, compile_object
+from hidet_core.base.errors import CompilerBug, Rejected
+from hidet_core.target import Target
+
+from .llvm import TOOLCHAIN
+from .toolchains import TOOLCHAINS, compile_here
 from .worker import receive, send
 
 log = logging.getLogger("hidet_core.build")
@@ -35,10 +37,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass
 class Job:
-    """A module to compile and where its object goes."""
+    """A source to compile and where its binary goes."""
 
     text: str
-    cpu: Cpu
+    target: Target
     result: Future[bytes]
 
 
@@ -61,9 +63,9 @@ class Pool:
         self._lock = threading.Lock()
         self._waiting = 0
 
-    def submit(self, text: str, cpu: Cpu) -> Future[bytes]:
-        """The object of a module of LLVM IR, later."""
-        job = Job(text, cpu, Future())
+    def submit(self, text: str, target: Target) -> Future[bytes]:
+        """The binary of a source, later."""
+        job = Job(text, target, Future())
         if self.workers == 0:
             _compile_here(job)
             return job.result
@@ -107,9 +109,9 @@ def _run(job: Job, worker: Worker | None) -> Worker | None:
     for _ in range(ATTEMPTS):
         try:
             worker = worker or Worker()
-            job.result.set_result(worker.compile(job.text, job.cpu))
+            job.result.set_result(worker.compile(job.text, job.target))
             return worker
-        except CompilerBug as error:
+        except (CompilerBug, Rejected) as error:
             job.result.set_exception(error)
             return worker
         except WorkerDied as death:
@@ -118,13 +120,14 @@ def _run(job: Job, worker: Worker | None) -> Worker | None:
             log.warning("kernels are compiled in this process: %s", error)
             _compile_here(job)
             return None
-    job.result.set_exception(CompilerBug("LLVM", f"the compiler process died: {said}"))
+    name = TOOLCHAINS[job.target.kind].name
+    job.result.set_exception(CompilerBug(name, f"the compiler process died: {said}"))
     return None
 
 
 def _compile_here(job: Job) -> None:
     try:
-        job.result.set_result(compile_object(job.text, job.cpu))
+        job.result.set_result(compile_here(job.text, job.target))
     except Exception as error:
         job.result.set_exception(error)
 
@@ -154,16 +157,13 @@ class Worker:
             self.close()
             raise CannotStart(f"{' '.join(command)} does not answer: {self._last_words()}")
 
-    def compile(self, text: str, cpu: Cpu) -> bytes:
-        """The object of a module. Raises CompilerBug, or WorkerDied."""
+    def compile(self, text: str, target: Target) -> bytes:
+        """The binary of a source. Raises CompilerBug, Rejected or WorkerDied."""
         watch = threading.Timer(SECONDS_PER_KERNEL, self.process.kill)
         watch.start()
         try:
-            send(
-                self.process.stdin,
-                {"llvm_cpu": cpu.llvm_cpu, "features": cpu.features},
-                text.encode(),
-            )
+            request = {"kind": target.kind, "flags": target.flags}
+            send(self.process.stdin, request, text.encode())
             answer = self._receive()
         except OSError:
             answer = None
@@ -173,9 +173,11 @@ class Worker:
             self.close()
             raise WorkerDied(f"exit status {self.process.returncode}; {self._last_words()}")
         header, image = answer
-        if header["error"] is not None:
-            raise CompilerBug("LLVM", header["error"])
-        return image
+        if header["error"] is None:
+            return image
+        if header["rejected"]:
+            raise Rejected(header["error"])
+        raise CompilerBug(TOOLCHAINS[target.kind].name, header["error"])
 
     def close(self) -> None:
         """End the process; it ends by itself when its input does."""

@@ -1,9 +1,10 @@
 """A compiler process: `python -m hidet_core.build.worker`, spoken to through pipes by `pool.Pool`.
 
 Frames on standard input and output: length of a JSON header, length of a body, header, body.  First
-it says what it is ({"toolchain": ...}); then every request {"llvm_cpu", "features"} with LLVM IR as
-body is answered by {"error": null} with the object as body, or {"error": text}.  It ends when its
-input does, so it never outlives its parent.
+it says what it is ({"toolchain": ...}); then every request {"kind", "flags"} (of a target) with a
+source as body is answered by {"error": null} with the binary as body, or {"error": text,
+"rejected": whether it is the schedule's fault}.  It ends when its input does, so it never outlives
+its parent.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ import struct
 import sys
 from typing import Any, BinaryIO
 
-from .llvm import TOOLCHAIN, translate
+from hidet_core.base.errors import Rejected
+
+from .llvm import TOOLCHAIN
+from .toolchains import TOOLCHAINS
 
 LENGTHS = struct.Struct("<II")
 
@@ -48,9 +52,11 @@ def main() -> None:
     while (request := receive(sys.stdin.buffer)) is not None:
         header, text = request
         try:
-            image = translate(text.decode(), header["llvm_cpu"], header["features"])
-        except ValueError as error:
-            send(answers, {"error": str(error)})
+            translate = TOOLCHAINS[header["kind"]].translate
+            image = translate(text.decode(), **header["flags"])
+        except (ValueError, Rejected) as error:
+            rejected = isinstance(error, Rejected)
+            send(answers, {"error": str(error), "rejected": rejected})
         else:
             send(answers, {"error": None}, image)
 

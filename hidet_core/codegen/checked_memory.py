@@ -7,6 +7,7 @@ violation is a ProgramError. Inactive lanes are not checked; they read 0 and wri
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,10 +23,14 @@ NOBODY = -1
 
 @dataclass
 class Site:
-    """What is running now: the task, and the author's line (or the program's name)."""
+    """What is running now: the task, and the author's line (or the program's name). In a threads
+    loop: the numbers of the threads, and which of them run, both of shape [threads, 1].
+    """
 
     where: str
     task: int = 0
+    numbers: np.ndarray | None = None
+    active: Any = True
 
 
 class CheckedMemory:
@@ -44,6 +49,7 @@ class CheckedMemory:
         self.shape = shape
         self.strides = strides
         self.site = site
+        self.size = math.prod(shape) if buffer.scope != "global" else flat.size
         self.owner: np.ndarray | None = None  # which task wrote each element; None: not checked
         self.written: np.ndarray | None = None  # which elements this task wrote; None: not checked
 
@@ -54,9 +60,9 @@ class CheckedMemory:
             return self.flat[one]
         place, active = self._place(indices, mask)
         chosen = place[active]
-        self._check_owner(chosen, "load of")
+        self._check_owner(chosen, active, "load of")
         if self.written is not None and not self.written[chosen].all():
-            missing = chosen[~self.written[chosen]][0]
+            missing = chosen[~self.written[chosen]][0] % self.size
             self._fail(f"{self.buffer.name} is read at {missing} before it is written")
         values = np.zeros(place.shape, self.flat.dtype)
         values[active] = self.flat[chosen]
@@ -74,7 +80,7 @@ class CheckedMemory:
             return
         place, active = self._place(indices, mask)
         chosen = place[active]
-        self._check_owner(chosen, "store to")
+        self._check_owner(chosen, active, "store to")
         if self.written is not None:
             self.written[chosen] = True
         if self.owner is not None:
@@ -113,7 +119,7 @@ class CheckedMemory:
         else:
             place = np.asarray(indices[0])
         place = np.broadcast_to(place, lanes)
-        self._check_inside(place, self.flat.size, active, " of its memory")
+        self._check_inside(place, self.size, active, " of its memory")
         return place, active
 
     def _flatten(self, indices: Sequence[Any], active: np.ndarray) -> np.ndarray:
@@ -132,7 +138,7 @@ class CheckedMemory:
             bounds = f"bounds [0, {extent}){what}"
             self._fail(f"index {index[wrong].flat[0]} is outside {self.buffer.name}: {bounds}")
 
-    def _check_owner(self, chosen: np.ndarray, what: str) -> None:
+    def _check_owner(self, chosen: np.ndarray, active: np.ndarray, what: str) -> None:
         if self.owner is None:
             return
         owners = self.owner[chosen]

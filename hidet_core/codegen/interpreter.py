@@ -3,7 +3,9 @@
 in:  any program without OnMapping, lowered or not, and the arrays of its parameters      out: the
 arrays, changed Checked: every index against the buffer's bounds, reads of locals that were never
 written, and tasks that touch an element another task writes. A violation is a ProgramError that
-names the buffer, the index, the bounds and the author's line.
+names the buffer, the index, the bounds and the author's line. The threads of a block take each step
+together, those that a branch or a loop leaves out being switched off; checked is what they touch
+between barriers (thread_memory.py), and that all of them reach each barrier.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from hidet_core.base.errors import CompilerBug
+from hidet_core.base.errors import CompilerBug, ProgramError
 from hidet_core.ir.expr import (
     Binary,
     Broadcast,
@@ -28,10 +30,12 @@ from hidet_core.ir.expr import (
     Unary,
     Var,
 )
-from hidet_core.ir.stmt import For, If, Let, Prefetch, Program, Seq, Stmt, Store
+from hidet_core.ir.node import walk
+from hidet_core.ir.stmt import Barrier, For, If, Let, Prefetch, Program, Seq, Stmt, Store
 
-from .checked_memory import NOBODY, CheckedMemory, Site
+from .checked_memory import NOBODY, Site
 from .numpy_ops import binary_function, convert, rounded, unary_function
+from .thread_memory import ThreadMemory
 
 Env = dict[int, Any]  # values of variables, by id
 Value = Callable[[Env], Any]
@@ -72,23 +76,26 @@ class _Interpreter:
         self.program = program
         self.site = Site(program.name)
         self.values: dict[int, Value] = {}
-        self.memories: dict[int, CheckedMemory] = {}
+        self.memories: dict[int, ThreadMemory] = {}
+        self.threads = _threads(program)
         for buffer, array in zip(program.params, arrays, strict=True):
             memory = self._memory(buffer, _flat_view(buffer, array), env)
             memory.owner = np.full(array.size, NOBODY) if exclusive else None
         for buffer in program.locals:
             size = math.prod(self._dims(buffer.shape, env))
+            size *= 1 if buffer.scope == "shared" else self.threads
             held = np.uint16 if buffer.dtype.name == "bf16" else buffer.dtype.numpy
             memory = self._memory(buffer, np.zeros(size, held), env)
             memory.written = np.zeros(size, bool)
 
-    def _memory(self, buffer: Buffer, flat: np.ndarray, env: Env) -> CheckedMemory:
+    def _memory(self, buffer: Buffer, flat: np.ndarray, env: Env) -> ThreadMemory:
         shape = self._dims(buffer.shape, env)
         if buffer.strides is None:
             strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
         else:
             strides = self._dims(buffer.strides, env)
-        memory = CheckedMemory(buffer, flat, shape, strides, self.site)
+        is_private = buffer.scope in ("local", "register")
+        memory = ThreadMemory(buffer, flat, shape, strides, self.site, is_private=is_private)
         self.memories[id(buffer)] = memory
         return memory
 
@@ -98,6 +105,7 @@ class _Interpreter:
     def start(self, task: int) -> None:
         """Locals are new in every task."""
         self.site.task = task
+        self._meet()
         for memory in self.memories.values():
             if memory.written is not None:
                 memory.written[:] = False
@@ -113,6 +121,10 @@ class _Interpreter:
                 return self._store(node)
             case Prefetch():
                 return lambda env: None
+            case Barrier(where):
+                return lambda env: self._barrier(where)
+            case For(var, _, body, "threads"):
+                return self._block(var, self.stmt(body))
             case For(var, extent, body):
                 return self._for(var, self._located(node, extent), self.stmt(body))
             case If(cond, then, orelse):
@@ -136,18 +148,46 @@ class _Interpreter:
 
     def _for(self, var: Var, extent: Value, body: Action) -> Action:
         def run(env: Env) -> None:
-            for i in range(int(extent(env))):
+            size, before = extent(env), self.site.active
+            for i in range(int(np.max(size))):
                 env[id(var)] = np.int64(i)
+                if np.ndim(size):
+                    self.site.active = before & (i < size)
                 body(env)
+            self.site.active = before
 
         return run
 
+    def _block(self, var: Var, body: Action) -> Action:
+        def run(env: Env) -> None:
+            numbers = np.arange(self.threads).reshape(-1, 1)
+            self.site.numbers, self.site.active = numbers, np.ones(numbers.shape, bool)
+            env[id(var)] = numbers
+            body(env)
+            self.site.numbers, self.site.active = None, True
+            self._meet()
+
+        return run
+
+    def _barrier(self, where: str | None) -> None:
+        if not self.site.active.all():
+            raise ProgramError(
+                where or self.program.name, "some threads of the block do not reach this barrier"
+            )
+        self._meet()
+
+    def _meet(self) -> None:
+        for memory in self.memories.values():
+            memory.meet()
+
     def _if(self, cond: Value, then: Action, orelse: Action | None) -> Action:
         def run(env: Env) -> None:
-            if cond(env):
-                then(env)
-            elif orelse is not None:
-                orelse(env)
+            taken, before = cond(env), self.site.active
+            for chosen, action in ((taken, then), (np.logical_not(taken), orelse)):
+                self.site.active = before & chosen
+                if action is not None and np.any(self.site.active):
+                    action(env)
+            self.site.active = before
 
         return run
 
@@ -199,7 +239,7 @@ class _Interpreter:
                 return lambda env: first(env) + step(env) * numbers
             case Broadcast(a, dtype):
                 value, lanes = self.expr(a), dtype.lanes
-                return lambda env: np.full(lanes, value(env))
+                return lambda env: _in_lanes(value(env), lanes)
             case Load():
                 return self._load(node)
         raise CompilerBug("interpreter", f"cannot evaluate {type(node).__name__}")
@@ -225,10 +265,17 @@ class _Interpreter:
 
     def _select(self, cond: Value, a: Value, b: Value) -> Value:
         def value(env: Env) -> Any:
-            chosen = cond(env)
-            if np.ndim(chosen):
+            chosen, before = cond(env), self.site.active
+            if np.ndim(chosen) == 0:
+                return a(env) if chosen else b(env)
+            if self.site.numbers is None:
                 return np.where(chosen, a(env), b(env))
-            return a(env) if chosen else b(env)
+            self.site.active = before & chosen
+            yes = a(env)
+            self.site.active = before & ~chosen
+            result = np.where(chosen, yes, b(env))
+            self.site.active = before
+            return result
 
         return value
 
@@ -240,13 +287,25 @@ class _Interpreter:
     def _mask(self, mask: Expr | None) -> Value:
         return (lambda env: True) if mask is None else self.expr(mask)
 
-    def _memory_of(self, buffer: Buffer) -> CheckedMemory:
+    def _memory_of(self, buffer: Buffer) -> ThreadMemory:
         memory = self.memories.get(id(buffer))
         if memory is None:
             raise CompilerBug(
                 "interpreter", f"buffer {buffer.name} is neither a parameter nor a local"
             )
         return memory
+
+
+def _threads(program: Program) -> int:
+    """The threads of a block; 1 in a program without."""
+    for node in walk(program.body):
+        if isinstance(node, For) and node.kind == "threads":
+            return int(node.extent.value)  # type: ignore[attr-defined]
+    return 1
+
+
+def _in_lanes(value: Any, lanes: int) -> Any:
+    return np.broadcast_to(value, (*np.shape(value)[:-1], lanes))
 
 
 def _constant(value: Any, lanes: int) -> Value:

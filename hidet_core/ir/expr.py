@@ -167,7 +167,8 @@ class Buffer(Node):
     contiguous).
 
     scope: 'global' (a tensor parameter), 'local' (a task's own memory), 'register' (promoted to
-    registers: constant indices after unrolling).  `alignment` in bytes is a promise for element 0.
+    registers: constant indices after unrolling), 'shared' (of the threads of a block).
+    `alignment` in bytes is a promise for element 0.
     """
 
     name: str

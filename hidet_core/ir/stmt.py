@@ -17,7 +17,7 @@ from typing import Any
 from .expr import Buffer, Expr, Var
 from .node import Node
 
-FOR_KINDS = ("serial", "unroll", "lanes")
+FOR_KINDS = ("serial", "unroll", "lanes", "threads")
 
 
 class Stmt(Node):
@@ -56,12 +56,22 @@ class Prefetch(Stmt):
 
 
 @dataclass(frozen=True, eq=False)
+class Barrier(Stmt):
+    """All threads of the block come here before one goes on; what they stored before is seen after
+    it by all of them. Every thread reaches it, or none.
+    """
+
+    where: str | None = field(default=None, metadata={"leaf": True})
+
+
+@dataclass(frozen=True, eq=False)
 class For(Stmt):
     """for var in range(extent): body.
 
     kind 'serial' is a loop; 'unroll' is expanded by lowering (constant extent); 'lanes' runs its
     iterations side by side in the lanes of vector registers (constant extent, no dependence between
-    iterations).
+    iterations); 'threads', once in a program, runs them at once in the threads of a block (constant
+    extent), which share buffers of scope 'shared' and wait for each other at a Barrier.
     """
 
     var: Var
@@ -109,8 +119,9 @@ class Program(Node):
     params: tensor parameters in the order of the kernel's pointers (outputs included).  scalars:
     i64 variables given at launch.  tasks: the number of parallel tasks (over scalars); `task` is
     the i64 variable that tells a task its number.  locals: buffers of scope 'local' and 'register',
-    private to a task and uninitialised at its start. Accesses know their buffer by identity, so
-    rewrites leave buffers alone.
+    private to a task (in a threads loop: to a thread), and of scope 'shared', common to the threads
+    of a task, which is a block then; all uninitialised at its start. Accesses know their buffer by
+    identity, so rewrites leave buffers alone.
     """
 
     name: str = field(metadata={"leaf": True})

@@ -4,10 +4,12 @@ open        what fusion works on: a scheduled program whose signature may lack t
             fused operators and their symbols
 scheduled   mappings and loops of any kind, scalar expressions, one index per dim of the buffer
 flat        after `flatten_index`: no mappings, exactly one index, vectors and masks allowed
-lowered     what code generation takes: flat, and no loops but serial ones
+lowered     what code generation takes: flat, and no loops but serial ones, and that of the threads
+            of a block
 
 In all of them a variable is bound once and before it is used, operands have one dtype, an index is
 i64, a value has the dtype of the buffer it is stored to, and a buffer is a parameter or a local.
+Shared buffers and barriers stand in a threads loop, and its threads reach each barrier all or none.
 """
 
 from __future__ import annotations
@@ -21,8 +23,9 @@ from .dtypes import i64
 from .expr import Buffer, Const, Expr, Load, Ramp, Var, free_vars, is_const
 from .node import walk
 from .printer import text
-from .stmt import FOR_KINDS, For, If, Let, OnMapping, Prefetch, Program, Seq, Stmt, Store
+from .stmt import FOR_KINDS, Barrier, For, If, Let, OnMapping, Prefetch, Program, Seq, Stmt, Store
 from .types import Misfit, Types
+from .uniform import divergent_barrier
 
 SPECS = ("open", "scheduled", "flat", "lowered")
 PassT = TypeVar("PassT")
@@ -62,6 +65,8 @@ class _Verifier:
         self.scope: set[Var] = set()
         self.bound: set[Var] = set()  # ever, to find what is bound twice
         self.in_lanes = False
+        self.threads: For | None = None  # the threads loop, once it was met
+        self.in_threads = False
 
     def program(self) -> None:
         program = self.whole
@@ -74,8 +79,8 @@ class _Verifier:
             for dim in (*buffer.shape, *(buffer.strides or ())):
                 self.expr(dim, buffer)
         for buffer in program.locals:
-            is_private = buffer.scope in ("local", "register")
-            self.expect(is_private, buffer, "a local of scope local or register", buffer.scope)
+            is_ours = buffer.scope in ("local", "register", "shared")
+            self.expect(is_ours, buffer, "a scope of local, register or shared", buffer.scope)
             is_sized = all(isinstance(dim, int) or is_const(dim) for dim in buffer.shape)
             self.expect(is_sized, buffer, "a local of constant shape", "symbols")
         self.scalar(program.tasks, "tasks")
@@ -85,6 +90,8 @@ class _Verifier:
         if self.spec == "open":
             self.add_fused()
         self.stmt(program.body)
+        apart = None if self.threads is None else divergent_barrier(program)
+        self.expect(apart is None, apart, "a barrier that all threads reach", "some do not")
 
     def add_fused(self) -> None:
         """Take the tensors that the body uses, and their symbols, as part of the signature."""
@@ -129,6 +136,8 @@ class _Verifier:
         """The indices of an access."""
         buffer, indices = node.buffer, node.indices
         self.expect(buffer in self.buffers, node, "a parameter or local", buffer.name)
+        is_shared = buffer.scope == "shared"
+        self.expect(self.in_threads or not is_shared, node, "a threads loop around", buffer.name)
         dims = 1 if self.is_flat else len(buffer.shape)
         self.expect(len(indices) == dims, node, f"{dims} indices of {buffer.name}", len(indices))
         for index in indices:
@@ -159,6 +168,9 @@ class _Verifier:
             case Store() | Prefetch():
                 self.write(node)
                 return []
+            case Barrier():
+                self.expect(self.in_threads, node, "a threads loop around", "none")
+                return []
             case If(cond, then, orelse):
                 self.expr(cond, node)
                 self.expect(str(cond.dtype) == "bool", node, "a condition of bool", cond.dtype)
@@ -184,13 +196,15 @@ class _Verifier:
 
     def loop(self, node: For) -> list[Any]:
         self.scalar(node.extent, node)
-        kinds = ("serial",) if self.spec == "lowered" else FOR_KINDS
+        kinds = ("serial", "threads") if self.spec == "lowered" else FOR_KINDS
         self.expect(node.kind in kinds, node, f"a loop that is {' or '.join(kinds)}", node.kind)
         if node.kind != "serial":
             is_known = is_const(node.extent)
             self.expect(is_known, node, "a constant extent", _shown(node.extent))
         self.expect(node.var.dtype == i64, node, "a variable of i64", node.var.dtype)
         inner = self.scoped(node, (node.var,), node.body)
+        if node.kind == "threads":
+            return self.block(node, inner)
         if node.kind != "lanes":
             return inner
         self.expect(not self.in_lanes, node, "no lanes inside of lanes", "two")
@@ -199,6 +213,16 @@ class _Verifier:
 
     def _leave_lanes(self) -> None:
         self.in_lanes = False
+
+    def block(self, node: For, inner: list[Any]) -> list[Any]:
+        """The threads loop: one in a program, around all that its threads do."""
+        self.expect(self.threads is None, node, "one threads loop in a program", "two")
+        self.expect(not self.in_lanes, node, "no threads inside of lanes", "some")
+        self.threads, self.in_threads = node, True
+        return [*inner, self._leave_threads]
+
+    def _leave_threads(self) -> None:
+        self.in_threads = False
 
     def write(self, node: Store | Prefetch) -> None:
         for index in node.indices:

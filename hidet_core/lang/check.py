@@ -1,7 +1,8 @@
 """Mistakes that show only when a user's program is complete, located where they were made.
 
 Checked: a variable or let-bound value is used where it is bound (Python lets it be used after its
-loop); a loop over lanes has none inside, and loops inside it run as often in every lane.
+loop); a loop over lanes has none inside, and loops inside it run as often in every lane; threads
+are one loop, and reach each barrier all or none.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from dataclasses import dataclass, replace
 
 from hidet_core.base.errors import ProgramError
 from hidet_core.ir.expr import Expr, Var, free_vars
-from hidet_core.ir.stmt import For, If, Let, OnMapping, Prefetch, Program, Seq, Stmt, Store
+from hidet_core.ir.node import walk
+from hidet_core.ir.stmt import Barrier, For, If, Let, OnMapping, Prefetch, Program, Seq, Stmt, Store
+from hidet_core.ir.uniform import divergent_barrier
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,25 @@ def check(program: Program) -> None:
     """Raises ProgramError with the file and line of the first mistake."""
     bound = frozenset((*program.scalars, program.task))
     _check(program.body, Scope(bound, None, program.name))
+    _check_threads(program)
+
+
+def _check_threads(program: Program) -> None:
+    loops = [n for n in walk(program.body) if isinstance(n, For) and n.kind == "threads"]
+    if len(loops) > 1:
+        raise ProgramError(loops[1].where or program.name, "threads(...) stands here twice")
+    inside = set(walk(loops[0].body)) if loops else set()
+    for node in walk(program.body):
+        buffer = getattr(node, "buffer", None)
+        needs = isinstance(node, Barrier) or (buffer is not None and buffer.scope == "shared")
+        if needs and node not in inside:
+            what = "barrier()" if buffer is None else f"shared {buffer.name}"
+            place = getattr(node, "where", None) or program.name
+            raise ProgramError(place, f"{what} stands outside of a threads(...) loop")
+    apart = divergent_barrier(program)
+    if apart is not None:
+        why = "some threads of the block may not reach this barrier, or reach it more often"
+        raise ProgramError(apart.where or program.name, why)
 
 
 def _check(node: Stmt, scope: Scope) -> None:

@@ -22,7 +22,7 @@ from hidet_core.ir.dtypes import dtype as as_dtype
 from hidet_core.ir.expr import Buffer, Expr, Var
 from hidet_core.ir.node import rebuild
 from hidet_core.ir.printer import text as as_text
-from hidet_core.ir.stmt import For, If, OnMapping, Prefetch, Program, Store
+from hidet_core.ir.stmt import Barrier, For, If, OnMapping, Prefetch, Program, Store
 from hidet_core.mapping.mapping import TaskMapping, install_tracer
 
 from .check import check
@@ -169,6 +169,21 @@ def lanes(mapping: TaskMapping) -> Iterator[tuple[Var, ...]]:
     builder.emit(For(worker, E.wrap(mapping.num_workers), body[0], "lanes", place))
 
 
+def threads(count: int) -> Iterator[Var]:
+    """The threads of a block: `for thread in threads(256)`, once in a program and around all that
+    they do; a task of `parallel` is a block then. Mappings give tasks to threads: `for i, j in
+    (repeat(4, 1) * spatial(8, 32)).on(thread)`.
+    """
+    if type(count) is not int or count < 1:
+        raise ProgramError(where(), f"threads(...) takes a positive int, got {count!r}")
+    yield from _loop("thread", count, "threads")
+
+
+def barrier() -> None:
+    """All threads of the block wait here for each other, and see afterwards what they stored."""
+    current().emit(Barrier(where()))
+
+
 def parallel(*extents: Any) -> Iterator[tuple[Expr, ...]]:
     """The grid of parallel tasks; once in a program, around everything that a task does.
 
@@ -261,6 +276,13 @@ def register(dtype: DType | TensorType | str, shape: Sequence[int], name: str = 
 def local(dtype: DType | TensorType | str, shape: Sequence[int], name: str = "local") -> Tensor:
     """A buffer in a task's own memory (cache), uninitialised."""
     return _declare(name, dtype, shape, "local")
+
+
+def shared(dtype: DType | TensorType | str, shape: Sequence[int], name: str = "tile") -> Tensor:
+    """A buffer that the threads of a block share, uninitialised; between two barriers an element is
+    one thread's alone, unless nobody stores it.
+    """
+    return _declare(name, dtype, shape, "shared")
 
 
 def finish(builder: Builder, params: Sequence[Buffer], scalars: Sequence[Var]) -> Program:

@@ -9,8 +9,11 @@ from .vectorize_lanes import vectorize_lanes
 
 # lanes before unrolling: the vectoriser sees each statement once, not once per copy
 LOWERING = (expand_mapping, flatten_index, vectorize_lanes, unroll_loops)
+# NVRTC unrolls: the source stays short
+CUDA_LOWERING = (expand_mapping, flatten_index, vectorize_lanes)
 
 __all__ = [
+    "CUDA_LOWERING",
     "LOWERING",
     "expand_mapping",
     "flatten_index",

@@ -13,7 +13,7 @@ from hidet_core.ir.dtypes import i64
 from hidet_core.ir.expr import Const, Expr, Load, Var
 from hidet_core.ir.node import rebuild, rewrite
 from hidet_core.ir.simplify import Simplifier
-from hidet_core.ir.stmt import For, If, Let, Prefetch, Program, Seq, Stmt, Store, seq
+from hidet_core.ir.stmt import Barrier, For, If, Let, Prefetch, Program, Seq, Stmt, Store, seq
 from hidet_core.ir.substitute import substitute
 from hidet_core.ir.verify import gives
 
@@ -46,6 +46,8 @@ class _Flatten:
                 return rebuild(
                     node, {"indices": (index,), "value": self.expr(value), "mask": new_mask}
                 )
+            case Barrier():
+                return node
             case Prefetch(buffer, indices, _):
                 return rebuild(node, {"indices": (self.expr(flat(buffer, indices)),)})
             case For(var, extent, body, _):
@@ -62,7 +64,7 @@ class _Flatten:
 
     def _loop(self, node: For, var: Var, extent: Expr, body: Stmt) -> Stmt:
         size = self.expr(extent)
-        if isinstance(size, Const) and size.value == 1:
+        if isinstance(size, Const) and size.value == 1 and node.kind != "threads":
             return self.stmt(substitute(body, {var: Const(0, i64)}))
         if isinstance(size, Const) and size.value <= 0:
             return seq()

@@ -9,27 +9,31 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from hidet_core.base.errors import Unsupported
-from hidet_core.target.cpu import Cpu
+from hidet_core.target import Target
 
 from .config import Config
-from .cpu import TEMPLATES
+from .cpu import TEMPLATES as CPU_TEMPLATES
+from .cuda import TEMPLATES as CUDA_TEMPLATES
 from .problem import Problem, Scheduled
 from .template import Template
 
+# by kind of target; the order is that in which templates are asked
+TEMPLATES: dict[str, tuple[Template, ...]] = {"cpu": CPU_TEMPLATES, "cuda": CUDA_TEMPLATES}
+
 
 class Candidate(NamedTuple):
-    """cost: predicted nanoseconds on one core."""
+    """cost: predicted nanoseconds, on one core of a CPU or on the whole GPU."""
 
     cost: float
     template: Template
     config: Config
 
 
-def templates_for(problem: Problem) -> list[Template]:
-    """The templates that can schedule a problem; general ones only where no other can. Raises
-    Unsupported where none can.
+def templates_for(problem: Problem, target: Target) -> list[Template]:
+    """The templates of a target that can schedule a problem; general ones only where no other can.
+    Raises Unsupported where none can.
     """
-    taking = [t for t in TEMPLATES if problem.op in t.ops and t.accepts(problem)]
+    taking = [t for t in TEMPLATES[target.kind] if problem.op in t.ops and t.accepts(problem)]
     special = [template for template in taking if not template.is_general]
     if not taking:
         types = [f"{b.dtype}[{len(b.shape)} dims]" for b in problem.inputs]
@@ -37,9 +41,9 @@ def templates_for(problem: Problem) -> list[Template]:
     return special or taking
 
 
-def candidates(problem: Problem, target: Cpu) -> list[Candidate]:
+def candidates(problem: Problem, target: Target) -> list[Candidate]:
     """All valid configs, best first. Raises Unsupported where there is none."""
-    templates = templates_for(problem)
+    templates = templates_for(problem, target)
     found = [
         Candidate(cost, template, config)
         for template in templates
@@ -51,7 +55,7 @@ def candidates(problem: Problem, target: Cpu) -> list[Candidate]:
     return sorted(found, key=lambda candidate: candidate.cost)
 
 
-def schedule(problem: Problem, target: Cpu) -> Scheduled:
+def schedule(problem: Problem, target: Target) -> Scheduled:
     """The problem's program with the chosen config."""
     _, template, config = candidates(problem, target)[0]
     return template.build(problem, config, target)

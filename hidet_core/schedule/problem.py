@@ -27,7 +27,8 @@ class Problem:
     """op, attrs and definitions as in ops/ (the last definition's out is `output`, earlier ones are
     intermediate).
 
-    inputs and output have the strides of their storage.  constant[k], computed[k]: see the module.
+    inputs and output have the strides of their storage. constant[k], computed[k]: see the module.
+    exact: sums are to be direct ones.
     """
 
     op: str
@@ -37,6 +38,7 @@ class Problem:
     definitions: tuple[Definition, ...]
     constant: tuple[bool, ...]
     computed: tuple[bool, ...]
+    exact: bool = False
     name: str = "kernel"
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import Any
 
 from hidet_core.base.errors import Rejected
-from hidet_core.target.cpu import Cpu
 
 from .config import Config
 from .problem import Problem, Scheduled
@@ -20,7 +20,7 @@ from .problem import Problem, Scheduled
 
 class Template(ABC):
     """Subclasses say which operators they schedule and are registered in
-    schedule/<target>/__init__.py.
+    schedule/<target>/__init__.py. `target` is a row of that kind of target.
     """
 
     ops: tuple[str, ...] = ()
@@ -31,21 +31,23 @@ class Template(ABC):
         return True
 
     @abstractmethod
-    def space(self, problem: Problem, target: Cpu) -> Iterator[Config]:
+    def space(self, problem: Problem, target: Any) -> Iterator[Config]:
         """All configs, at most a few hundred; some may be rejected by `check`."""
 
-    def check(self, problem: Problem, config: Config, target: Cpu) -> None:
+    def check(self, problem: Problem, config: Config, target: Any) -> None:
         """Raises Rejected with the broken rule."""
 
-    def cost(self, problem: Problem, config: Config, target: Cpu) -> float:
-        """Predicted nanoseconds on one core: comparable between the templates of an operator."""
+    def cost(self, problem: Problem, config: Config, target: Any) -> float:
+        """Predicted nanoseconds, on one core of a CPU or on the whole GPU: comparable between the
+        templates of an operator.
+        """
         return 0.0
 
     @abstractmethod
-    def build(self, problem: Problem, config: Config, target: Cpu) -> Scheduled:
+    def build(self, problem: Problem, config: Config, target: Any) -> Scheduled:
         """The scheduled program of this config."""
 
-    def candidates(self, problem: Problem, target: Cpu) -> list[tuple[float, Config]]:
+    def candidates(self, problem: Problem, target: Any) -> list[tuple[float, Config]]:
         """The valid configs with their predicted cost, best first (ties: first in the space)."""
         found: list[tuple[float, Config]] = []
         for config in self.space(problem, target):

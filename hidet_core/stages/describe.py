@@ -10,7 +10,7 @@ from hidet_core.graph.graph import Graph, Value, operator_text
 from hidet_core.graph.storage import Storage
 from hidet_core.schedule.choose import templates_for
 from hidet_core.schedule.problem import Problem, Scheduled
-from hidet_core.target.cpu import Cpu
+from hidet_core.target import Target
 
 from .draft import Draft
 
@@ -46,9 +46,9 @@ def _place(value: Value, graph: Graph, storage: Mapping[Value, Storage]) -> str:
     return f"{kind}, strides {shape_text(place.strides)}"
 
 
-def config_text(problem: Problem, scheduled: Scheduled, target: Cpu) -> str:
+def config_text(problem: Problem, scheduled: Scheduled, target: Target) -> str:
     """The templates, the config chosen, and all others: predicted cost, or the rule they break."""
-    templates = templates_for(problem)
+    templates = templates_for(problem, target)
     names = ", ".join(type(template).__name__ for template in templates)
     lines = [f"template {names} on {target.name}"]
     lines.append(f"chosen   {scheduled.config or '(has no configs)'}")

@@ -39,8 +39,9 @@ def draft_group(
     graph: Graph,
     storage: Mapping[Value, Storage],
     readers: Mapping[Value, Sequence[Operator]],
+    exact: bool = False,
 ) -> Draft:
-    """readers: the operators that read a value (`consumers(graph)`)."""
+    """readers: the operators that read a value (`consumers(graph)`). exact: no Winograd."""
     buffers = _Buffers(graph, storage)
     defined = {operator: buffers.define(operator) for operator in group.operators}
     prologue = {buffers.of(o.output): defined[o][-1] for o in group.prologue}
@@ -50,7 +51,7 @@ def draft_group(
     return Draft(
         group,
         "_".join(dict.fromkeys(operator.op.name for operator in group.operators))[:MAX_NAME],
-        _problem(group.anchor, defined[group.anchor], buffers, prologue),
+        replace(_problem(group.anchor, defined[group.anchor], buffers, prologue), exact=exact),
         prologue,
         tuple(
             _step(operator, defined[operator][-1], running, buffers) for operator in group.epilogue

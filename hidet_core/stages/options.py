@@ -13,6 +13,7 @@ TARGETS = ("auto", "cpu")
 class CompileOptions:
     """target: one of TARGETS. cache: keep kernels on disk, in cache_dir (default: the user's).
 
+    winograd: allow Winograd's convolution, which is faster and less exact than direct sums.
     dump_dir, debug: as HIDET_DUMP and HIDET_DEBUG, which hold where these are not given.
     Raises BadOption for another target.
     """
@@ -20,6 +21,7 @@ class CompileOptions:
     target: str = "auto"
     cache: bool = True
     cache_dir: str | None = None
+    winograd: bool = True
     dump_dir: str | None = None
     debug: int = 0
 

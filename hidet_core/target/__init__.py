@@ -3,6 +3,9 @@ machine.
 """
 
 from .cpu import AVX2, AVX512, CPUS, Cpu
+from .nvidia import CUDAS, Cuda
 from .probe import host
 
-__all__ = ["AVX2", "AVX512", "CPUS", "Cpu", "host"]
+Target = Cpu | Cuda
+
+__all__ = ["AVX2", "AVX512", "CPUS", "CUDAS", "Cpu", "Cuda", "Target", "host"]

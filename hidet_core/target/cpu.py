@@ -9,6 +9,7 @@ machine; the rows here are for machines that are not at hand and for tests. Code
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 KB = 1024
 MB = 1024 * KB
@@ -20,6 +21,7 @@ class Cpu:
     per core (l3: shared). fma_per_cycle: multiply-adds of whole vectors.
     """
 
+    kind: ClassVar[str] = "cpu"
     name: str
     isa: str
     vector_bytes: int
@@ -42,6 +44,11 @@ class Cpu:
         """All of the row that generated machine code depends on."""
         return f"{self.isa}|{self.vector_bytes}|{self.llvm_cpu}|{self.features}"
 
+    @property
+    def flags(self) -> dict[str, str]:
+        """What the compiler of this target is told."""
+        return {"llvm_cpu": self.llvm_cpu, "features": self.features}
+
 
 AVX2 = Cpu(
     "avx2",
@@ -56,4 +63,6 @@ AVX512 = Cpu(
     "avx512", isa="avx512", vector_bytes=64, registers=32, llvm_cpu="x86-64-v4",
     features="-prefer-256-bit", l2_bytes=1 * MB, has_masks=True,
 )  # fmt: skip
+# LLVM's names of CPUs that do one multiply-add of 512 bits a cycle, or two of 256
+SINGLE_FMA = frozenset({"znver4", "icelake-client", "tigerlake", "rocketlake"})
 CPUS = {cpu.name: cpu for cpu in (AVX2, AVX512)}

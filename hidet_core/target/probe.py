@@ -15,7 +15,7 @@ from llvmlite import binding
 
 from hidet_core.base.errors import Unsupported
 
-from .cpu import AVX2, AVX512, KB, MB, Cpu
+from .cpu import AVX2, AVX512, KB, MB, SINGLE_FMA, Cpu
 
 CACHE_FOLDER = Path("/sys/devices/system/cpu/cpu0/cache")
 _AVX512_NEEDS = ("avx512f", "avx512bw", "avx512dq", "avx512vl")
@@ -33,9 +33,13 @@ def host() -> Cpu:
         row = AVX2
     else:
         raise Unsupported("this CPU", f"HidetEP needs {', '.join(_AVX2_NEEDS)}")
+    llvm_cpu = binding.get_host_cpu_name()
+    # server parts, which have AMX, may go by the name of a client part of their generation
+    is_single = llvm_cpu in SINGLE_FMA and not features.get("amx-tile")
     return replace(
         row,
-        llvm_cpu=binding.get_host_cpu_name(),
+        llvm_cpu=llvm_cpu,
+        fma_per_cycle=1 if is_single and row is AVX512 else row.fma_per_cycle,
         features=",".join(filter(None, (features.flatten(), row.features))),
         l1_bytes=caches.get(1, row.l1_bytes),
         l2_bytes=caches.get(2, row.l2_bytes),

@@ -30,13 +30,12 @@ from hidet_core.ir.dtypes import f32
 from hidet_core.ir.expr import Expr, Load, Var
 from hidet_core.ir.node import rebuild, rewrite
 from hidet_core.ir.stmt import Prefetch, Program, Store
-from hidet_core.lower import LOWERING
+from hidet_core.lower import CUDA_LOWERING, LOWERING
 from hidet_core.plan import serialize
 from hidet_core.schedule.choose import candidates
 from hidet_core.schedule.problem import Scheduled
 from hidet_core.stages import Draft, assemble, draft_group
-from hidet_core.target import host
-from hidet_core.target.cpu import Cpu
+from hidet_core.target import Target, host
 
 CPU = host()
 
@@ -129,7 +128,7 @@ class Compiled:
     graph: object
     storage: dict
     kernels: list
-    target: Cpu = CPU
+    target: Target = CPU
 
     def executable(self):
         for kernel in self.kernels:
@@ -144,11 +143,11 @@ class Compiled:
         results = self.executable().run(list(feeds.values()), threads=1)
         return dict(zip(self.graph.output_names, results, strict=True))
 
-    def interpret(self, feeds, **sizes):
-        """The outputs by name, of the interpreter."""
+    def interpret(self, feeds, run=interpret, **sizes):
+        """The outputs by name, of the interpreter, or of another that runs lowered programs."""
         memory = _Memory(self.graph, self.storage, feeds, symbols_of(self.graph, sizes))
         for kernel in self.kernels:
-            memory.launch(kernel)
+            memory.launch(kernel, lowered(kernel.program, self.target), run)
         return memory.outputs()
 
     @property
@@ -181,8 +180,8 @@ def _kernel(draft, symbols, pick, target):
     return Kernel(draft, scheduled, program, Future())
 
 
-def lowered(program):
-    for lower in LOWERING:
+def lowered(program, target=CPU):
+    for lower in LOWERING if target.kind == "cpu" else CUDA_LOWERING:
         program = lower(program)
     return program
 
@@ -213,7 +212,7 @@ class _Memory:
             self.roots[root] = memory.reshape(-1)
         return self.roots[root]
 
-    def launch(self, kernel):
+    def launch(self, kernel, program, run):
         packed = {
             buffer: pack(self.graph.constants[kernel.draft.group.anchor.inputs[k]])
             for k, (buffer, pack) in kernel.scheduled.packed.items()
@@ -228,8 +227,8 @@ class _Memory:
             else:
                 arrays.append(self.root(value))
                 offsets[param] = self.size(self.storage[value].offset)
-        program = _whole_roots(lowered(kernel.program), offsets)
-        interpret(program, arrays, [self.symbols[v] for v in program.scalars])
+        program = _whole_roots(program, offsets)
+        run(program, arrays, [self.symbols[v] for v in program.scalars])
 
     def outputs(self):
         results = {}

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
-from hidet_core.base.errors import CompilerBug
+from hidet_core.base.errors import CompilerBug, ProgramError
 from hidet_core.ir.expr import Buffer, Var, is_const
 from hidet_core.ir.stmt import For, If, Let, Prefetch, Program, Seq, Stmt, Store
 
@@ -102,6 +102,9 @@ class Emitter:
                     self.values.memory.prefetch(item)
                 case Let():
                     work += [self._let(item), item.body]
+                case For(kind="threads"):
+                    why = "threads(...): CPUs run no threads of a block; interpret() does"
+                    raise ProgramError(item.where or self.program.name, why)
                 case For():
                     self._for(item, work)
                 case If():

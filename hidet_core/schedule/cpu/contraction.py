@@ -36,6 +36,7 @@ from hidet_core.target.cpu import Cpu
 from ..config import Config
 
 LINE = 16  # elements of a cache line
+AHEAD_LINES = 512  # how far what is read once is asked for in advance
 Dim = int | Expr
 Indices = tuple[Expr, ...]
 
@@ -80,7 +81,7 @@ class Contraction:
         [Expr, Expr, Sequence[Expr], Expr], Expr
     ]  # (group, panel, k indices, column inside the panel)
     store: Callable[[Expr, Expr, Expr, Expr], None]  # (group, row, column, value)
-    # (group, panel, n): ask for the n-th cache line of the panel after this one
+    # (group, panel, n): ask for the n-th cache line from the panel's first on
     ahead: Callable[[Expr, Expr, Expr], None] | None = None
 
 
@@ -154,7 +155,8 @@ def _prefetcher(
 ) -> Callable[[Sequence[Expr]], None] | None:
     """What a k step does for the next panel: ask for a line of it, at a rate that spreads the whole
     panel over all steps of this one (a core has few line fill buffers; a line asked for again while
-    it is under way costs none). Where the number of rows is symbolic: a line each step.
+    it is under way costs none). Where the number of rows is symbolic: a line each step. Panels that
+    are read once are asked for a little ahead.
     """
     group, panel, first = at
     ahead, extents = spec.ahead, spec.k_extents
@@ -169,13 +171,15 @@ def _prefetcher(
     block = minimum(first // config.mr, blocks - 1)
     lines = ceildiv(config.nv, blocks)
     start = let("step", block * depth)
+    distance = min(AHEAD_LINES, depth * config.nv) if is_const(blocks, 1) else depth * config.nv
 
     def step(ks: Sequence[Expr]) -> None:
         k: Expr = wrap(0)
         for index, extent in zip(ks, extents, strict=True):
             k = k * extent + index
         for line in range(lines):
-            ahead(group, panel, ((start + k) * lines + line) * config.nv // (blocks * lines))
+            now = ((start + k) * lines + line) * config.nv // (blocks * lines)
+            ahead(group, panel, now + distance)
 
     return step
 

@@ -109,7 +109,7 @@ class _Pixels:
             return load(packed, group, panel, k, column)
 
         def ahead(group: Expr, panel: Expr, line: Expr) -> None:
-            prefetch(Tensor(packed), group, panel + 1, 0, line * LINE)
+            prefetch(Tensor(packed), group, panel, 0, line * LINE)
 
         rows = product(self.out.shape[:3])
         return Contraction(self.groups, rows, self.per_group, extents, self.a, b, self.store, ahead)

@@ -17,9 +17,9 @@ from hidet_core.target.cpu import Cpu
 
 from ..config import Config
 from ..problem import Problem, Scheduled
+from ..reducing import find_reduce, instantiate
 from ..template import Template
 from ..work import scalars_of, unravel
-from .reduction import find_reduce, instantiate
 from .span import span
 
 MAX_CHANNELS = 16 * 1024

@@ -115,7 +115,7 @@ def _packed(problem: Problem, width: int) -> tuple[Contraction, Buffer, Pack]:
         return load(packed, panel, ks[0], column)
 
     def ahead(group: Expr, panel: Expr, line: Expr) -> None:
-        prefetch(Tensor(packed), panel + 1, 0, line * LINE)
+        prefetch(Tensor(packed), panel, 0, line * LINE)
 
     return (
         Contraction(1, product(out.shape[:-1]), cols, (depth,), read, panel_of, store, ahead),

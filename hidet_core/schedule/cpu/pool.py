@@ -32,9 +32,9 @@ from hidet_core.target.cpu import Cpu
 
 from ..config import Config
 from ..problem import Problem, Scheduled
+from ..reducing import combine, find_reduce, identity, instantiate, with_total
 from ..template import Template
 from ..work import estimate, scalars_of
-from .reduction import combine, find_reduce, identity, instantiate, with_total
 
 MAX_UNROLLED = 16  # positions of a window
 

@@ -20,18 +20,10 @@ from hidet_core.target.cpu import Cpu
 
 from ..config import Config
 from ..problem import Problem, Scheduled
+from ..reducing import combine, find_reduce, identity, instantiate, with_total
 from ..template import Template
 from ..work import estimate, scalars_of, unravel
-from .reduction import (
-    combine,
-    find_reduce,
-    identity,
-    instantiate,
-    lane_axis,
-    reduce_in_lanes,
-    reduce_serial,
-    with_total,
-)
+from .reduction import lane_axis, reduce_in_lanes, reduce_serial
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,10 @@ from hidet_core.target.cpu import Cpu
 
 from ..config import Config
 from ..problem import Problem, Scheduled
+from ..reducing import find_reduce, instantiate, with_total
 from ..template import Template
 from ..work import estimate, scalars_of, unravel
-from .reduction import find_reduce, instantiate, reduce_in_lanes, with_total
+from .reduction import reduce_in_lanes
 from .span import span
 
 MAX_STAGED = 16 * 1024  # elements of a row that is kept in the task's own memory

@@ -18,7 +18,9 @@ LOADS_PER_CYCLE = 2
 FMA_LATENCY = 4.0  # cycles between steps that add to the same register
 NEAR_SHARE, OWN_SHARE = 0.8, 0.7  # of L1 and L2 that operands may fill
 L2_BYTES_PER_CYCLE, FAR_BYTES_PER_CYCLE, OTHERS_BYTES_PER_CYCLE = 30.0, 5.0, 6.0
-FAR_SHARE, A_SHARE = 0.8, 0.5  # of the time of far loads that arithmetic does not hide
+# of the time of far loads that arithmetic does not hide: of b, of a read again, per row of a tile
+FAR_SHARE, A_SHARE, ROW_SHARE = 0.8, 0.15, 0.03
+L2_SHARE = 0.15  # likewise of loads from L2, where they do not set the pace
 SCATTERED = 0.5  # of the time of far stores that is felt if each row is written in several passes
 TILE_CYCLES, VECTOR_CYCLES, TASK_CYCLES = 20.0, 2.0, 40.0  # to begin and store a tile, a task
 SYMBOLIC_ROWS = 256  # what a symbolic number of rows is taken for when tiles are compared
@@ -70,6 +72,7 @@ def step_cycles(rows: int, config: TileConfig, size: ContractionSize, target: Cp
             from_l2 / L2_BYTES_PER_CYCLE,
             FMA_LATENCY,
         )
+        + L2_SHARE * from_l2 / L2_BYTES_PER_CYCLE
         + 0.5 * spilled
     )
 
@@ -78,22 +81,24 @@ def moved_cycles(config: TileConfig, size: ContractionSize, target: Cpu, threads
     """Cycles, of all threads together, that operands from beyond the cores' own caches cost."""
     cache = OWN_SHARE * target.l2_bytes
     panels = -(-size.cols // (config.nv * target.lanes(4)))
-    chunk = config.blocks * config.mr
+    panel_bytes = size.depth * config.nv * target.vector_bytes
+    chunks = max(-(-size.rows // (config.blocks * config.mr)), 1)
     a_bytes, b_bytes = size.a_bytes, size.depth * size.cols * 4
-    others = a_bytes * (threads - 1)  # rows that other cores have just made
-    if config.outer == "panels":
-        panel_bytes = size.depth * config.nv * target.vector_bytes
-        a_again = panels if a_bytes + panel_bytes > cache else 1
+    by_panels = config.outer == "panels" or chunks == 1
+    # read again for each panel unless the rows between two readings stay near
+    kept = a_bytes if by_panels else a_bytes / chunks
+    a_again = panels if kept + panel_bytes > cache else 1
+    if by_panels:
         # with half of the next panel on its way
         b_again = -(-size.rows // config.mr) if 1.5 * panel_bytes > cache else 1
     else:
-        chunks = max(-(-size.rows // chunk), 1)
-        a_again, b_again = 1, min(chunks, threads)
-        if chunks >= threads:
-            others = 0
-        if b_bytes + a_bytes / chunks > cache:
-            b_again = chunks
-    far = FAR_SHARE * b_bytes * b_again + A_SHARE * a_bytes * (a_again - 1)
+        b_again = chunks if b_bytes + kept > cache else min(chunks, threads)
+    share = FAR_SHARE if config.outer == "panels" else 1.0  # only panels are asked for in advance
+    far = share * b_bytes * b_again + A_SHARE * a_bytes * (a_again - 1)
+    if a_bytes > cache * threads:  # the more rows at once, the less the hardware prefetches
+        far += ROW_SHARE * config.mr * a_bytes
+    # rows that other cores have just made
+    others = a_bytes * (threads - 1) if config.outer == "panels" or chunks < threads else 0
     return size.groups * (far / FAR_BYTES_PER_CYCLE + others / OTHERS_BYTES_PER_CYCLE)
 
 

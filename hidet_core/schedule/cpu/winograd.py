@@ -44,7 +44,7 @@ from hidet_core.schedule.template import Template
 from hidet_core.schedule.work import TYPICAL_DIM, estimate, scalars_of, unravel
 from hidet_core.target.cpu import Cpu
 
-from .contraction import LINE
+from .contraction import AHEAD_LINES, LINE
 from .span import span
 from .tiles import (
     CYCLES_PER_NS,
@@ -58,7 +58,6 @@ from .winograd_maths import AT, BT, apply, transform_weights
 MAX_LOCAL_BYTES = 768 * 1024
 THREADS = 2  # that a kernel should occupy at least
 MARGIN = 1.1
-AHEAD_LINES = 512  # how far weights are asked for in advance, in cache lines
 OWN_SHARE = 0.6  # of L2 that the transformed tiles may fill
 _TILES = ((14, 2), (12, 2), (8, 3), (7, 3), (6, 4), (8, 2), (7, 2), (4, 2), (14, 1), (4, 4))
 
@@ -95,7 +94,8 @@ class Winograd(Template):
         attrs, weights = problem.attrs, problem.inputs[1].shape
         image = (*problem.inputs[0].shape[1:3], *problem.output.shape[1:3])
         return (
-            problem.constant[1]
+            not problem.exact
+            and problem.constant[1]
             and problem.output.dtype == f32
             and attrs["groups"] == 1
             and tuple(weights[:2]) == (3, 3)

@@ -149,13 +149,14 @@ def test_workers_end_when_their_parent_is_killed():
 def test_builder_compiles_once_and_then_reads(cache_dir):
     with Builder(host(), workers=1) as builder:
         key = builder.key("group", 1)
-        assert builder.lookup(key) is None
+        assert builder.find(key) is None
         futures = [builder.compile(key, _module(1)) for _ in range(3)]
         assert len({id(f) for f in futures}) == 1
+        assert builder.find(key) is futures[0]
         image = futures[0].result()
         builder.build(_module(2)).result()
     with Builder(host(), KernelCache.open(), workers=0) as builder:
-        assert builder.lookup(key) == image
+        assert builder.find(key).result() == image
         assert builder.build(_module(2)).result() == compile_object(_module(2), host())
         assert (builder.cache.hits, builder.cache.misses) == (2, 0)
 

@@ -143,8 +143,12 @@ BROKEN = {
         "expected 1 variables, got 2",
     ),
     "worker": ("scheduled", OnMapping((ROW,), spatial(4), HALF, seq()), "expected an i64, got f32"),
-    "unroll": ("lowered", For(ROW, FOUR, seq(), "unroll"), "a loop that is serial, got unroll"),
-    "lanes": ("lowered", For(ROW, FOUR, seq(), "lanes"), "a loop that is serial, got lanes"),
+    "unroll": (
+        "lowered",
+        For(ROW, FOUR, seq(), "unroll"),
+        "a loop that is serial or threads",
+    ),
+    "lanes": ("lowered", For(ROW, FOUR, seq(), "lanes"), "a loop that is serial or threads"),
     "vector": ("scheduled", y(HALF, RAMP), "expected no Ramp in this spec"),
     "reduce": ("lowered", y(reduce("sum", (ROW,), (4,), HALF)), "expected no Reduce in this spec"),
     "lanes of a value": (
@@ -196,7 +200,7 @@ SIGNATURES = {
     ),
     "scope of a local": (
         {"local": (Y,)},
-        "expected a local of scope local or register, got global",
+        "expected a scope of local, register or shared, got global",
     ),
     "symbolic local": (
         {"local": (Buffer("l", f32, (N,), None, "local"),)},

@@ -125,7 +125,7 @@ def test_every_problem_has_a_config_on_every_target(case, target):
 def test_spaces_are_small_and_without_repetition(case):
     net = Net()
     problem = problem_of(net.done(PROBLEMS[case](net)))
-    for template in templates_for(problem):
+    for template in templates_for(problem, CPU):
         texts = [str(config) for config in template.space(problem, CPU)]
         assert 0 < len(texts) <= 400 and len(set(texts)) == len(texts)
 
@@ -140,7 +140,7 @@ def test_candidates_are_sorted_by_cost():
 def test_rejections_name_the_rule():
     net = Net()
     problem = problem_of(net.done(net.matmul(net.x(1, 5), net.const(5, 7))))
-    (template,) = templates_for(problem)
+    (template,) = templates_for(problem, CPU)
     tall = next(c for c in template.space(problem, CPU) if c.mr > 1)
     with pytest.raises(Rejected, match="the problem has 1"):
         template.check(problem, tall, CPU)
@@ -151,7 +151,7 @@ def test_what_no_template_takes():
     problem = problem_of(net.done(net.softmax(net.x(3, 4))))
     object.__setattr__(problem, "op", "fft")
     with pytest.raises(Unsupported, match="fft"):
-        templates_for(problem)
+        templates_for(problem, CPU)
 
 
 def test_every_anchor_has_a_template():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from hidet_core import CompileOptions, compile_graph
 from hidet_core.graph.reference import run_graph
 from hidet_core.schedule.choose import candidates
 from hidet_core.schedule.cpu.winograd import Winograd
@@ -90,6 +91,14 @@ def test_what_it_does_not_take(attrs):
 def test_it_is_chosen_where_it_is_faster():
     large = compiled(convolution((1, 56, 56, 64), 64, **PADDED)).kernels[-1]
     assert large.scheduled.config.startswith("winograd")
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_it_can_be_forbidden(allowed):
+    graph = convolution((1, 56, 56, 64), 64, **PADDED)
+    compiled = compile_graph(graph, CompileOptions(cache=False, winograd=allowed))
+    configs = [kernel.config for kernel in compiled.report.kernels]
+    assert any("winograd" in config for config in configs) == allowed
 
 
 @pytest.mark.parametrize("m", [2, 4])

@@ -4,7 +4,7 @@ import pytest
 
 from hidet_core.base.errors import Unsupported
 from hidet_core.build import assembly
-from hidet_core.target import AVX2, AVX512, CPUS, host, probe
+from hidet_core.target import AVX2, AVX512, CPUS, CUDAS, host, probe
 
 
 def test_host_is_a_whole_row():
@@ -60,6 +60,28 @@ def test_rows_by_features(monkeypatch, present):
         probe.host.cache_clear()
 
 
+@pytest.mark.parametrize(
+    ("name", "extra", "rate"),
+    [("znver4", (), 1), ("znver5", (), 2), ("rocketlake", (), 1), ("rocketlake", ("amx-tile",), 2)],
+)
+def test_multiply_adds_of_a_cycle(monkeypatch, name, extra, rate):
+    flags = ("avx512f", "avx512bw", "avx512dq", "avx512vl", *extra)
+
+    class Features(dict):
+        def flatten(self):
+            return ""
+
+    monkeypatch.setattr(
+        probe.binding, "get_host_cpu_features", lambda: Features.fromkeys(flags, True)
+    )
+    monkeypatch.setattr(probe.binding, "get_host_cpu_name", lambda: name)
+    probe.host.cache_clear()
+    try:
+        assert host().fma_per_cycle == rate
+    finally:
+        probe.host.cache_clear()
+
+
 @pytest.mark.parametrize(("cpu", "register"), [(AVX2, "ymm"), (AVX512, "zmm")])
 def test_rows_make_llvm_use_their_vectors(cpu, register):
     lanes = cpu.lanes(4)
@@ -69,3 +91,16 @@ def test_rows_make_llvm_use_their_vectors(cpu, register):
       ret <{lanes} x float> %y
     }}"""
     assert register in assembly(text, cpu)
+
+
+@pytest.mark.parametrize("cuda", CUDAS.values(), ids=lambda cuda: cuda.name)
+def test_rows_of_nvidia(cuda):
+    assert cuda.name == cuda.arch and cuda.flags == {"arch": cuda.arch}
+    assert cuda.shared_bytes_per_block < cuda.shared_bytes_per_multiprocessor
+    assert {"cp_async", "mma_f16"} <= cuda.features
+    full = cuda.threads_per_multiprocessor // 256
+    assert cuda.resident_blocks(256, 32, 0) == full
+    assert cuda.resident_blocks(256, 255, 0) == 1
+    assert cuda.resident_blocks(32, 16, 0) == cuda.blocks_per_multiprocessor
+    assert cuda.resident_blocks(256, 32, cuda.shared_bytes_per_block) == 1
+    assert cuda.resident_blocks(256, 32, cuda.shared_bytes_per_block + 1024) == 0

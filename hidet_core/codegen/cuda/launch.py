@@ -1,0 +1,39 @@
+"""How a program is launched on a GPU: the threads of a block, and where its shared buffers lie."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from hidet_core.ir.expr import Buffer
+from hidet_core.ir.node import walk
+from hidet_core.ir.stmt import For, Program
+
+ALIGNMENT = 16  # bytes, of shared buffers: that of the widest access
+
+
+@dataclass(frozen=True)
+class Launch:
+    """threads: of a block. offsets: in bytes, of the shared buffers in the block's arena, which has
+    shared_bytes.
+    """
+
+    threads: int
+    shared_bytes: int
+    offsets: dict[Buffer, int]
+
+
+def launch_of(program: Program) -> Launch:
+    """One thread where the program has no threads loop."""
+    threads = 1
+    for node in walk(program.body):
+        if isinstance(node, For) and node.kind == "threads":
+            threads = int(node.extent.value)  # type: ignore[attr-defined]
+    offsets: dict[Buffer, int] = {}
+    top = 0
+    for buffer in program.locals:
+        if buffer.scope == "shared":
+            offsets[buffer] = top
+            size = math.prod(int(dim) for dim in buffer.shape) * buffer.dtype.bytes
+            top += -(-size // ALIGNMENT) * ALIGNMENT
+    return Launch(threads, top, offsets)

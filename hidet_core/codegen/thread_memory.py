@@ -1,0 +1,74 @@
+"""The memory of the interpreter in programs with threads: who touches what between barriers.
+
+Values that differ between threads have shape [threads, 1], with lanes [threads, lanes]; all threads
+take each step at once, so what one of them did to an element since the last barrier is known
+whatever the order. Two threads that touch an element, one of them storing, are a ProgramError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .checked_memory import NOBODY, CheckedMemory
+
+MANY = -2  # several threads read the element
+
+
+class ThreadMemory(CheckedMemory):
+    """One buffer of a program with threads; is_private: each thread has its own."""
+
+    def __init__(self, *args: Any, is_private: bool) -> None:
+        super().__init__(*args)
+        self.is_private = is_private
+        self.writer = np.full(0 if is_private else self.flat.size, NOBODY)
+        self.reader = self.writer.copy()
+        self.touched: list[np.ndarray] = []
+
+    def read(self, indices: Sequence[Any], mask: Any) -> Any:
+        return super().read(indices, self._live(mask))
+
+    def write(self, indices: Sequence[Any], mask: Any, value: Any) -> None:
+        super().write(indices, self._live(mask), value)
+
+    def meet(self) -> None:
+        """A barrier: what was touched before it is nobody's."""
+        for chosen in self.touched:
+            self.writer[chosen] = self.reader[chosen] = NOBODY
+        self.touched.clear()
+
+    def _live(self, mask: Any) -> Any:
+        return mask if self.site.numbers is None else mask & self.site.active
+
+    def _place(self, indices: Sequence[Any], mask: Any) -> tuple[np.ndarray, np.ndarray]:
+        place, active = super()._place(indices, mask)
+        if self.is_private and self.site.numbers is not None:
+            place = place + self.site.numbers * self.size
+        return place, active
+
+    def _check_owner(self, chosen: np.ndarray, active: np.ndarray, what: str) -> None:
+        super()._check_owner(chosen, active, what)
+        if self.is_private or self.site.numbers is None:
+            return
+        who = np.broadcast_to(self.site.numbers, active.shape)[active]
+        self.touched.append(chosen)
+        is_store = what == "store to"
+        self._check_apart(self.writer[chosen], who, chosen)
+        if is_store:
+            self._check_apart(self.reader[chosen], who, chosen)
+            self.writer[chosen] = who
+            self._check_apart(self.writer[chosen], who, chosen)
+            return
+        before = self.reader[chosen]
+        self.reader[chosen] = np.where((before == NOBODY) | (before == who), who, MANY)
+        self.reader[chosen[self.reader[chosen] != who]] = MANY
+
+    def _check_apart(self, others: np.ndarray, who: np.ndarray, chosen: np.ndarray) -> None:
+        wrong = (others != NOBODY) & (others != who)
+        if wrong.any():
+            other = others[wrong][0]
+            pair = f"threads {who[wrong][0]} and {'others' if other == MANY else other}"
+            element = f"{self.buffer.name} at {chosen[wrong][0]}"
+            self._fail(f"{pair} touch {element} with no barrier between, and one of them stores")

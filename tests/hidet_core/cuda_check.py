@@ -1,0 +1,34 @@
+"""Graphs compiled for NVIDIA GPUs: run by the interpreter, which finds races, and on the CPU as the
+C++ that they are; compiled by NVRTC for every architecture.
+"""
+
+from hidet_core.graph.reference import run_graph
+from hidet_core.ir.verify import verify
+from hidet_core.target import CUDAS
+from tests.hidet_core.compiled import best, compare, compiled, feeds_of, lowered
+from tests.hidet_core.cuda_build import ARCHES, usage_of
+from tests.hidet_core.cuda_host import HAS_COMPILER, run_on_host
+
+H200 = CUDAS["sm_90a"]
+
+
+def check_cuda(graph, *sizes, pick=best, target=H200, interpreted=True, tolerance=2e-5):
+    """The results are those of the reference; for each dict of sizes of the symbols."""
+    result = compiled(graph, pick, target)
+    for kernel in result.kernels:
+        verify(kernel.program, "scheduled")
+        verify(lowered(kernel.program, target), "flat")
+    for number, symbols in enumerate(sizes or ({},)):
+        feeds = feeds_of(graph, number, **symbols)
+        expected = run_graph(graph, feeds)
+        if interpreted:
+            compare(result.interpret(feeds, **symbols), expected, tolerance)
+        if HAS_COMPILER:
+            compare(result.interpret(feeds, run_on_host, **symbols), expected, tolerance)
+    return result
+
+
+def usages(result, arches=ARCHES):
+    """What each kernel uses on each architecture."""
+    programs = [lowered(kernel.program, result.target) for kernel in result.kernels]
+    return [usage_of(program, arch) for program in programs for arch in arches]
