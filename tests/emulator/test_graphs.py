@@ -8,7 +8,7 @@ import pytest
 from tests.emulator.cuda import CudaError, parameters
 
 INVALID_VALUE, INVALID_HANDLE, ILLEGAL_STATE, FAILED = 1, 400, 401, 719
-UNSUPPORTED, INVALIDATED, UNMATCHED, UNJOINED, IMPLICIT = 900, 901, 903, 904, 906
+UNSUPPORTED, INVALIDATED, UNMATCHED, UNJOINED, ISOLATION, IMPLICIT = 900, 901, 903, 904, 905, 906
 CAPTURED_EVENT, UPDATE_FAILURE = 907, 910
 KERNEL, MEMCPY, MEMSET, HOST, EMPTY = 0, 1, 2, 3, 5
 size, pointer = ctypes.c_size_t, ctypes.c_void_p
@@ -230,7 +230,19 @@ def test_events_of_a_capture(cuda):
     outside = cuda.out(pointer, "cuEventCreate", 0)
     cuda.cuEventRecord(outside, side)
     begin(cuda, main)
-    assert code("from outside", cuda.cuStreamWaitEvent, main, outside, 0) == UNSUPPORTED
+    assert code("from outside", cuda.cuStreamWaitEvent, main, outside, 0) == ISOLATION
+    assert code("a capture that ended", cuda.cuStreamWaitEvent, side, event, 0) == ISOLATION
+
+
+def test_destroying_a_captured_stream_ends_the_capture(cuda):
+    main, side = stream(cuda), stream(cuda)
+    data = cuda.upload(np.ones(N, np.float32))
+    begin(cuda, main)
+    order(cuda, main, side)
+    cuda.cuStreamDestroy_v2(main)
+    scale(cuda, data, 2, side)
+    cuda.cuCtxSynchronize()
+    assert values(cuda, data) == 2
 
 
 def kernel_params(cuda, arguments, name="kernel"):

@@ -1,6 +1,7 @@
 """Streams and events: what is ordered, what is not, and that a missing dependency shows."""
 
 import ctypes
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -194,3 +195,20 @@ def test_a_destroyed_stream_finishes_its_work(cuda_seeds):
     cuda_seeds.cuStreamDestroy_v2(where)
     cuda_seeds.cuCtxSynchronize()
     assert (cuda_seeds.download(pointer, N, np.float32) == 4).all()
+
+
+def test_threads_of_the_host_work_side_by_side(cuda_seeds):
+    context = cuda_seeds.out(ctypes.c_void_p, "cuCtxGetCurrent")
+    kernel = cuda_seeds.kernel(SCALE)
+
+    def work(number):
+        cuda_seeds.cuCtxSetCurrent(context)
+        where, pointer = stream(cuda_seeds), cuda_seeds.upload(np.ones(N, np.float32))
+        for _ in range(5):
+            cuda_seeds.launch(kernel, 2, N // 2, pointer, ctypes.c_float(number), stream=where)
+        cuda_seeds.cuStreamSynchronize(where)
+        return cuda_seeds.download(pointer, N, np.float32)
+
+    with ThreadPoolExecutor(4) as pool:
+        for number, result in enumerate(pool.map(work, range(8))):
+            assert (result == number**5).all()

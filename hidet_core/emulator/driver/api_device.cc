@@ -198,6 +198,10 @@ HIDET_EMU_API cuDevicePrimaryCtxGetState(CUdevice device, unsigned* flags, int* 
   });
 }
 
+HIDET_EMU_API cuDevicePrimaryCtxSetFlags_v2(CUdevice device, unsigned) {
+  return Enter(Needs::kInit, [&](State&) { RequireDevice(device); });
+}
+
 HIDET_EMU_API cuCtxCreate_v2(CUcontext* context, unsigned, CUdevice device) {
   return CreateContext(context, device);
 }

@@ -42,6 +42,7 @@ constexpr Code kCodes[] = {
     HIDET_EMU_CODE(CUDA_ERROR_STREAM_CAPTURE_MERGE, "would merge two captures"),
     HIDET_EMU_CODE(CUDA_ERROR_STREAM_CAPTURE_UNMATCHED, "the capture began elsewhere"),
     HIDET_EMU_CODE(CUDA_ERROR_STREAM_CAPTURE_UNJOINED, "the capture has unjoined work"),
+    HIDET_EMU_CODE(CUDA_ERROR_STREAM_CAPTURE_ISOLATION, "dependency across a capture's border"),
     HIDET_EMU_CODE(CUDA_ERROR_STREAM_CAPTURE_IMPLICIT, "dependency on the default stream"),
     HIDET_EMU_CODE(CUDA_ERROR_CAPTURED_EVENT, "the event was recorded in a capture"),
     HIDET_EMU_CODE(CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE, "the graph was not updated"),

@@ -33,7 +33,10 @@ void RequireReady(bool ready, const char* what) {
 }
 
 // A stream that waits for an event of a capture becomes part of the capture.
-void JoinCapture(Stream& stream, const Event& event) {
+void JoinCapture(const State& state, Stream& stream, const Event& event) {
+  if (!state.IsActive(event.capture)) {
+    throw Fault{CUDA_ERROR_STREAM_CAPTURE_ISOLATION, "the event belongs to a capture that ended"};
+  }
   if (stream.capture == nullptr) {
     if (event.capture->invalid) {
       throw Fault{CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, "the capture was invalidated"};
@@ -84,7 +87,12 @@ HIDET_EMU_API cuStreamCreateWithPriority(CUstream* stream, unsigned flags, int) 
 }
 
 HIDET_EMU_API cuStreamDestroy_v2(CUstream stream) {
-  return Enter([&](State& state) { state.streams.Remove(stream); });
+  return Enter([&](State& state) {
+    const std::shared_ptr<Stream> held = state.streams.Get(stream);
+    const bool began_here = held->capture != nullptr && held->capture->origin == held->id;
+    if (began_here) state.EndCapture(held->capture);
+    state.streams.Remove(stream);
+  });
 }
 
 HIDET_EMU_API cuStreamSynchronize(CUstream stream) {
@@ -111,10 +119,10 @@ HIDET_EMU_API cuStreamWaitEvent(CUstream handle, CUevent event_handle, unsigned)
   return Enter([&](State& state) {
     Stream& stream = *state.StreamOf(handle);
     const Event& event = *state.events.Get(event_handle);
-    if (event.capture != nullptr) return JoinCapture(stream, event);
+    if (event.capture != nullptr) return JoinCapture(state, stream, event);
     if (stream.capture != nullptr) {
       stream.capture->invalid = true;
-      throw Fault{CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED,
+      throw Fault{CUDA_ERROR_STREAM_CAPTURE_ISOLATION,
                   "a captured stream waits for an event from outside of the capture"};
     }
     stream.tail.Join(event.order);
