@@ -19,10 +19,10 @@ HIDET_EMU_UNCHECKED void compute(const hidet_emu::Collective&, const void* const
   for (int lane = 0; lane < 32; ++lane) {
     const auto* own = static_cast<const Fragments*>(in[lane]);
     const int group = lane / 4, column = lane % 4 * 2;
-    for (int part = 0; part < 8; ++part) {
-      a[group + part / 2 % 2 * 8][column + part / 4 * 8 + part % 2] =
-          half_of(own->a[part / 2], part % 2);
-      if (part < 4) b[column + part / 2 * 8 + part % 2][group] = half_of(own->b[part / 2], part % 2);
+    for (int i = 0; i < 8; ++i) {
+      const float left = half_of(own->a[i / 2], i % 2);
+      a[group + i / 2 % 2 * 8][column + i / 4 * 8 + i % 2] = left;
+      if (i < 4) b[column + i / 2 * 8 + i % 2][group] = half_of(own->b[i / 2], i % 2);
     }
   }
   for (int lane = 0; lane < 32; ++lane) {
