@@ -1,5 +1,13 @@
 """The compiler of HidetEP: what the execution provider (and nobody else above it) may use."""
 
+try:
+    from . import _runtime  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        f"hidet_core in {__path__[0]} has no native part ({error}). In the source tree: "
+        "`pip install -e .`. To use what is installed, start Python in another folder."
+    ) from error
+
 from .arrays import ArrayKernel, BadArgument, compile_kernel, kernel
 from .base.errors import BadOption, CompilerBug, HidetError, ProgramError, Rejected, Unsupported
 from .build import KernelCache

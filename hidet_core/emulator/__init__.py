@@ -3,6 +3,6 @@
 No module of the compiler depends on it; docs/emulator.md is its manual.
 """
 
-from .image import DEVICE_HEADERS, LIBRARY, ImageError, compile_image, compiler
+from .image import DEVICE_HEADERS, FOLDER, LIBRARY, ImageError, compile_image, compiler
 
-__all__ = ["DEVICE_HEADERS", "LIBRARY", "ImageError", "compile_image", "compiler"]
+__all__ = ["DEVICE_HEADERS", "FOLDER", "LIBRARY", "ImageError", "compile_image", "compiler"]

@@ -29,8 +29,11 @@ LIBRARY = FOLDER / "libhidet_emucuda.so"
 # -O1: the hooks before every access leave -O2 little to do, and it takes twice as long.
 FLAGS = (
     *("-std=c++17", "-O1", "-g1", "-fPIC", "-fsanitize=thread", "-fvisibility=hidden"),
+    *("--param", "tsan-distinguish-volatile=1"),
     *("-fno-exceptions", "-fno-rtti", "-ffp-contract=off", "-Wno-unknown-pragmas"),
 )
+
+LINK_FLAGS = ("-shared", "-Wl,--wrap=memcpy,--wrap=memset")
 
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 ALIGNMENT = r"(?:__align__|alignas)\s*\(\s*(?P<alignment>[^()]+?)\s*\)"
@@ -77,7 +80,7 @@ def compile_image(source: str, name: str = "kernel.cu", includes: Sequence[Path]
         paths = [f"-I{folder}" for folder in (DEVICE_HEADERS, *includes)]
         # Linked by a second command: with -fsanitize, g++ would link its own library of hooks.
         _run([gxx, *FLAGS, *paths, "-c", str(path), "-o", str(path.with_suffix(".o"))])
-        _run([gxx, "-shared", str(path.with_suffix(".o")), "-o", str(image)])
+        _run([gxx, *LINK_FLAGS, str(path.with_suffix(".o")), "-o", str(image)])
         return image.read_bytes()
 
 

@@ -5,94 +5,13 @@ under three scheduler seeds: ascending and eager, descending, random.
 """
 
 import ctypes
-import functools
 
-import numpy as np
 import pytest
 
-from hidet_core.emulator import LIBRARY, compile_image, compiler
+from hidet_core.emulator import LIBRARY, compiler
+from tests.emulator.cuda import Cuda
 
 SEEDS = (0, 1, 7)
-TEXT_FUNCTIONS = ("hidetEmuLastError",)
-compiled = functools.lru_cache(maxsize=None)(compile_image)
-
-
-class CudaError(Exception):
-    """A call that did not return CUDA_SUCCESS: its code and the emulator's text."""
-
-    def __init__(self, code, text):
-        super().__init__(f"{code}: {text}")
-        self.code = code
-
-
-class Cuda:
-    """The driver's functions as methods that raise CudaError, and a few conveniences."""
-
-    def __init__(self, library, seed):
-        self.library = library
-        self.seed = seed
-        self.check(library.hidetEmuReset(seed))
-
-    def start(self):
-        self.cuInit(0)
-        context = ctypes.c_void_p()
-        self.cuDevicePrimaryCtxRetain(ctypes.byref(context), 0)
-        self.cuCtxSetCurrent(context)
-        return self
-
-    def check(self, code):
-        if code != 0:
-            raise CudaError(code, self.library.hidetEmuLastError().decode())
-
-    def __getattr__(self, name):
-        function = getattr(self.library, name)
-        return lambda *arguments: self.check(function(*arguments))
-
-    def out(self, kind, name, *arguments):
-        """The value a function puts where its first argument points."""
-        value = kind()
-        getattr(self, name)(ctypes.byref(value), *arguments)
-        return value
-
-    def alloc(self, size):
-        return self.out(ctypes.c_uint64, "cuMemAlloc_v2", ctypes.c_size_t(size))
-
-    def upload(self, array):
-        """A device copy of the array."""
-        pointer = self.alloc(array.nbytes)
-        self.cuMemcpyHtoD_v2(pointer, address(array), ctypes.c_size_t(array.nbytes))
-        return pointer
-
-    def download(self, pointer, shape, dtype):
-        array = np.empty(shape, dtype)
-        self.cuMemcpyDtoH_v2(address(array), pointer, ctypes.c_size_t(array.nbytes))
-        return array
-
-    def kernel(self, source, name="kernel"):
-        module = self.out(ctypes.c_void_p, "cuModuleLoadData", compiled(source))
-        return self.out(ctypes.c_void_p, "cuModuleGetFunction", module, name.encode())
-
-    def launch(self, kernel, grid, block, *arguments, shared=0, stream=None):
-        """cuLaunchKernel; grid and block are ints or triples, arguments ctypes values."""
-        self.cuLaunchKernel(
-            kernel, *triple(grid), *triple(block), shared, stream, parameters(*arguments), None
-        )
-
-
-def triple(extent):
-    return (extent, 1, 1) if isinstance(extent, int) else extent
-
-
-def parameters(*arguments):
-    """kernelParams of ctypes values, which must outlive the call."""
-    pointers = (ctypes.c_void_p * max(len(arguments), 1))()
-    pointers[: len(arguments)] = [ctypes.addressof(argument) for argument in arguments]
-    pointers.kept = arguments
-    return pointers
-
-
-def address(array):
-    return ctypes.c_void_p(array.ctypes.data)
 
 
 @pytest.fixture(scope="session")
@@ -100,8 +19,7 @@ def library():
     if compiler() is None:
         pytest.skip("no C++ compiler")
     loaded = ctypes.CDLL(str(LIBRARY))
-    for name in TEXT_FUNCTIONS:
-        getattr(loaded, name).restype = ctypes.c_char_p
+    loaded.hidetEmuLastError.restype = ctypes.c_char_p
     return loaded
 
 
@@ -119,3 +37,9 @@ def cuda_seeds(library, request):
 def fresh(library):
     """The driver before cuInit."""
     return Cuda(library, 0)
+
+
+@pytest.fixture
+def delayed(library):
+    """A device that runs nothing before somebody waits."""
+    return Cuda(library, 1).start()

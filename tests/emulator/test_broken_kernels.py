@@ -119,6 +119,16 @@ BROKEN = {
         r"deadlock: threads repeat atomics without end",
         "while (atomicAdd(zero, 0) == 0) {}",
     ),
+    "endless wait for a flag": (
+        TIMEOUT,
+        r"deadlock: threads repeat atomics",
+        "while (*(volatile int*)zero == 0) {}",
+    ),
+    "memcpy over an end": (
+        ILLEGAL_ADDRESS,
+        r"out of bounds: global read of 1028 bytes",
+        "float own[257]; memcpy(own, data, 4 * (*zero + 257)); data[t] = own[t];",
+    ),
     "shuffle mask without the lane": (
         FAILED,
         r"shuffle mask: __shfl_xor_sync .*mask 0xffff by lane (16|31|\d+), which is not in it",

@@ -261,3 +261,16 @@ def test_neighbouring_bytes_by_different_threads_do_not_race(cuda_seeds):
     cuda_seeds.launch(cuda_seeds.kernel(source), 1, 64, out)
     expected = 63 - np.arange(64)
     np.testing.assert_array_equal(cuda_seeds.download(out, 64, np.int8), expected)
+
+
+def test_waiting_for_a_volatile_flag(cuda_seeds):
+    source = """
+    extern "C" __global__ void kernel(volatile int* flag, int* out) {
+      if (threadIdx.x == 40) *flag = 1;
+      while (*flag == 0) {}
+      out[threadIdx.x] = *flag;
+    }
+    """
+    flag, out = cuda_seeds.upload(np.zeros(1, np.int32)), cuda_seeds.alloc(256)
+    cuda_seeds.launch(cuda_seeds.kernel(source), 1, 64, flag, out)
+    assert (cuda_seeds.download(out, 64, np.int32) == 1).all()

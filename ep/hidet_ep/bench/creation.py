@@ -27,7 +27,8 @@ def creation_times(model: Path, provider: Provider, threads: int) -> tuple[float
 
 
 def _in_fresh_process(model: Path, provider: Provider, threads: int, cache: str) -> float:
-    command = [sys.executable, "-c", CHILD, str(model), provider.text, str(threads)]
+    # -P: whatever lies in the current folder is not what we are
+    command = [sys.executable, "-P", "-c", CHILD, str(model), provider.text, str(threads)]
     done = subprocess.run(
         command,
         env={**os.environ, "HIDET_CACHE_DIR": cache},

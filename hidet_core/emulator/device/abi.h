@@ -15,7 +15,9 @@ namespace hidet_emu {
 
 inline constexpr uint32_t kAbiVersion = 1;
 
-enum AccessKind : uint32_t { kRead = 0, kWrite = 1, kAtomic = 2 };
+// Atomics (and volatile accesses, which CUDA's memory model calls relaxed) do not race with each
+// other; kAtomic reads and writes.
+enum AccessKind : uint32_t { kRead = 0, kWrite = 1, kAtomic = 2, kAtomicRead = 3 };
 
 struct Index3 {
   unsigned x, y, z;

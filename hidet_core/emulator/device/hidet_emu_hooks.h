@@ -125,6 +125,13 @@ inline size_t StaticShared(unsigned first, unsigned last) {
   }                                                                             \
   HIDET_EMU_HOOK void __tsan_unaligned_write##bytes(void* address) {            \
     HIDET_EMU_CHECK(kWrite, bytes, 1);                                          \
+  }                                                                             \
+  HIDET_EMU_HOOK void __tsan_volatile_read##bytes(void* address) {              \
+    hidet_emu::table->spin();                                                   \
+    HIDET_EMU_CHECK(kAtomicRead, bytes, bytes);                                 \
+  }                                                                             \
+  HIDET_EMU_HOOK void __tsan_volatile_write##bytes(void* address) {             \
+    HIDET_EMU_CHECK(kAtomic, bytes, bytes);                                     \
   }
 
 extern "C" {
@@ -138,6 +145,22 @@ HIDET_EMU_HOOK void __tsan_read_range(void* address, size_t bytes) {
 }
 HIDET_EMU_HOOK void __tsan_write_range(void* address, size_t bytes) {
   HIDET_EMU_CHECK(kWrite, bytes, 1);
+}
+// The linker puts these in place of memcpy and memset, calls of which are not instrumented.
+HIDET_EMU_HOOK void* __wrap_memcpy(void* to, const void* from, size_t bytes) {
+  void* const result = to;
+  const void* address = from;
+  if (bytes > 0) HIDET_EMU_CHECK(kRead, bytes, 1);
+  address = to;
+  if (bytes > 0) HIDET_EMU_CHECK(kWrite, bytes, 1);
+  asm volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes) : : "memory");
+  return result;
+}
+HIDET_EMU_HOOK void* __wrap_memset(void* to, int value, size_t bytes) {
+  void* const address = to;
+  if (bytes > 0) HIDET_EMU_CHECK(kWrite, bytes, 1);
+  asm volatile("rep stosb" : "+D"(to), "+c"(bytes) : "a"(value) : "memory");
+  return address;
 }
 HIDET_EMU_HOOK void __tsan_func_entry(void*) {}
 HIDET_EMU_HOOK void __tsan_func_exit() {}

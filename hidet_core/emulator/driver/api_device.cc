@@ -54,6 +54,15 @@ void RequireDevice(CUdevice device) {
   }
 }
 
+CUresult CreateContext(CUcontext* context, CUdevice device) {
+  return Enter(Needs::kInit, [&](State& state) {
+    RequireArgument(context, "context");
+    RequireDevice(device);
+    *context = state.contexts.Add(std::make_shared<Context>(Context{false}));
+    ContextStack().push_back(*context);
+  });
+}
+
 }  // namespace
 
 std::string& LastError() {
@@ -189,13 +198,16 @@ HIDET_EMU_API cuDevicePrimaryCtxGetState(CUdevice device, unsigned* flags, int* 
   });
 }
 
+HIDET_EMU_API cuDevicePrimaryCtxSetFlags_v2(CUdevice device, unsigned) {
+  return Enter(Needs::kInit, [&](State&) { RequireDevice(device); });
+}
+
 HIDET_EMU_API cuCtxCreate_v2(CUcontext* context, unsigned, CUdevice device) {
-  return Enter(Needs::kInit, [&](State& state) {
-    RequireArgument(context, "context");
-    RequireDevice(device);
-    *context = state.contexts.Add(std::make_shared<Context>(Context{false}));
-    ContextStack().push_back(*context);
-  });
+  return CreateContext(context, device);
+}
+
+HIDET_EMU_API cuCtxCreate_v4(CUcontext* context, CUctxCreateParams*, unsigned, CUdevice device) {
+  return CreateContext(context, device);
 }
 
 HIDET_EMU_API cuCtxDestroy_v2(CUcontext context) {

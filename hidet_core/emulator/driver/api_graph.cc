@@ -76,15 +76,20 @@ bool AllJoined(const Graph& graph, const std::vector<GraphNode*>& tail) {
   return reached.size() == graph.nodes.size();
 }
 
-void Release(State& state, const std::shared_ptr<Capture>& capture) {
-  auto& active = state.captures;
-  active.erase(std::remove(active.begin(), active.end(), capture), active.end());
-  for (const auto& [stream, unused] : state.streams.all()) {
-    if (stream->capture == capture) stream->capture.reset();
-  }
-  if (state.per_thread != nullptr && state.per_thread->capture == capture) {
-    state.per_thread->capture.reset();
-  }
+// Programmatic edges let the second node start early; starting it later is right as well.
+CUresult AddDependencies(CUgraph graph, const CUgraphNode* from, const CUgraphNode* to,
+                         const CUgraphEdgeData* edges, size_t count) {
+  return Enter([&](State& state) {
+    const Graph& owner = *state.graphs.Get(graph);
+    for (size_t index = 0; index < count; ++index) {
+      owner.IndexOf(Node(from[index]));
+      owner.IndexOf(Node(to[index]));
+      if (edges != nullptr && edges[index].type > 1) {
+        throw Fault{CUDA_ERROR_INVALID_VALUE, Format("edge type %d", edges[index].type)};
+      }
+      Node(to[index])->after.push_back(Node(from[index]));
+    }
+  });
 }
 
 }  // namespace
@@ -100,7 +105,7 @@ HIDET_EMU_API cuStreamBeginCapture_v2(CUstream handle, CUstreamCaptureMode mode)
       throw Fault{CUDA_ERROR_ILLEGAL_STATE, "the stream is captured already"};
     }
     stream.capture = std::make_shared<Capture>(
-        Capture{std::make_shared<Graph>(), &stream, mode, false});
+        Capture{std::make_shared<Graph>(), stream.id, stream.blocking, mode, false});
     stream.capture_tail.clear();
     state.captures.push_back(stream.capture);
   });
@@ -114,12 +119,12 @@ HIDET_EMU_API cuStreamEndCapture(CUstream handle, CUgraph* graph) {
     if (capture == nullptr) {
       throw Fault{CUDA_ERROR_ILLEGAL_STATE, "the stream is not captured"};
     }
-    if (capture->origin != &stream) {
+    if (capture->origin != stream.id) {
       throw Fault{CUDA_ERROR_STREAM_CAPTURE_UNMATCHED, "the capture began in another stream"};
     }
     RequireArgument(graph, "graph");
     const bool joined = AllJoined(*capture->graph, stream.capture_tail);
-    Release(state, capture);
+    state.EndCapture(capture);
     if (capture->invalid) {
       throw Fault{CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, "the capture was invalidated"};
     }
@@ -197,14 +202,13 @@ HIDET_EMU_API cuGraphAddEmptyNode(CUgraphNode* node, CUgraph graph, const CUgrap
 
 HIDET_EMU_API cuGraphAddDependencies(CUgraph graph, const CUgraphNode* from,
                                      const CUgraphNode* to, size_t count) {
-  return Enter([&](State& state) {
-    const Graph& owner = *state.graphs.Get(graph);
-    for (size_t index = 0; index < count; ++index) {
-      owner.IndexOf(Node(from[index]));
-      owner.IndexOf(Node(to[index]));
-      Node(to[index])->after.push_back(Node(from[index]));
-    }
-  });
+  return AddDependencies(graph, from, to, nullptr, count);
+}
+
+HIDET_EMU_API cuGraphAddDependencies_v2(CUgraph graph, const CUgraphNode* from,
+                                        const CUgraphNode* to, const CUgraphEdgeData* edges,
+                                        size_t count) {
+  return AddDependencies(graph, from, to, edges, count);
 }
 
 HIDET_EMU_API cuGraphGetNodes(CUgraph graph, CUgraphNode* nodes, size_t* count) {

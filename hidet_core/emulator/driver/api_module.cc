@@ -51,7 +51,8 @@ HIDET_EMU_API cuModuleLoadData(CUmodule* module, const void* image) {
   return LoadModule(module, image);
 }
 
-HIDET_EMU_API cuModuleLoadDataEx(CUmodule* module, const void* image, unsigned, int*, void**) {
+HIDET_EMU_API cuModuleLoadDataEx(CUmodule* module, const void* image, unsigned, CUjit_option*,
+                                 void**) {
   return LoadModule(module, image);
 }
 

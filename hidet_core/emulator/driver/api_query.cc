@@ -42,6 +42,7 @@ constexpr Code kCodes[] = {
     HIDET_EMU_CODE(CUDA_ERROR_STREAM_CAPTURE_MERGE, "would merge two captures"),
     HIDET_EMU_CODE(CUDA_ERROR_STREAM_CAPTURE_UNMATCHED, "the capture began elsewhere"),
     HIDET_EMU_CODE(CUDA_ERROR_STREAM_CAPTURE_UNJOINED, "the capture has unjoined work"),
+    HIDET_EMU_CODE(CUDA_ERROR_STREAM_CAPTURE_ISOLATION, "dependency across a capture's border"),
     HIDET_EMU_CODE(CUDA_ERROR_STREAM_CAPTURE_IMPLICIT, "dependency on the default stream"),
     HIDET_EMU_CODE(CUDA_ERROR_CAPTURED_EVENT, "the event was recorded in a capture"),
     HIDET_EMU_CODE(CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE, "the graph was not updated"),
@@ -63,13 +64,34 @@ CUresult Describe(CUresult code, const char* Code::*field, const char** text) {
   return row == nullptr ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
 }
 
-// This library's own function of a plain name, in the newest version there is.
-void* FindFunction(const char* name) {
+// Functions whose plain name means this version for programs made for CUDA `since` or later.
+struct Version {
+  const char* name;
+  int since;
+  const char* suffix;
+};
+constexpr Version kVersions[] = {
+    {"cuCtxCreate", 13000, "_v4"},
+    {"cuGraphAddDependencies", 13000, "_v2"},
+    {"cuGraphAddDependencies", 0, ""},
+};
+
+std::string Exported(const char* name, int cuda_version) {
+  for (const Version& row : kVersions) {
+    if (std::strcmp(row.name, name) == 0 && cuda_version >= row.since) {
+      return std::string(name) + row.suffix;
+    }
+  }
+  return std::string(name) + "_v2";
+}
+
+// This library's own function of a plain name.
+void* FindFunction(const char* name, int cuda_version) {
   Dl_info self;
   dladdr(reinterpret_cast<void*>(&FindFunction), &self);
   void* library = dlopen(self.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
   if (library == nullptr) return nullptr;
-  void* found = dlsym(library, (std::string(name) + "_v2").c_str());
+  void* found = dlsym(library, Exported(name, cuda_version).c_str());
   if (found == nullptr) found = dlsym(library, name);
   dlclose(library);
   return found;
@@ -85,10 +107,10 @@ HIDET_EMU_API cuGetErrorString(CUresult code, const char** text) {
   return Describe(code, &Code::text, text);
 }
 
-HIDET_EMU_API cuGetProcAddress_v2(const char* name, void** function, int, uint64_t,
-                                  CUdriverProcAddressQueryResult* status) {
+HIDET_EMU_API cuGetProcAddress_v2(const char* name, void** function, int cuda_version,
+                                  uint64_t, CUdriverProcAddressQueryResult* status) {
   if (name == nullptr || function == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  *function = std::strncmp(name, "cu", 2) == 0 ? FindFunction(name) : nullptr;
+  *function = std::strncmp(name, "cu", 2) == 0 ? FindFunction(name, cuda_version) : nullptr;
   const bool found = *function != nullptr;
   if (status != nullptr) {
     *status = found ? CU_GET_PROC_ADDRESS_SUCCESS : CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;

@@ -33,7 +33,10 @@ void RequireReady(bool ready, const char* what) {
 }
 
 // A stream that waits for an event of a capture becomes part of the capture.
-void JoinCapture(Stream& stream, const Event& event) {
+void JoinCapture(const State& state, Stream& stream, const Event& event) {
+  if (!state.IsActive(event.capture)) {
+    throw Fault{CUDA_ERROR_STREAM_CAPTURE_ISOLATION, "the event belongs to a capture that ended"};
+  }
   if (stream.capture == nullptr) {
     if (event.capture->invalid) {
       throw Fault{CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, "the capture was invalidated"};
@@ -62,6 +65,19 @@ CUresult NewStream(CUstream* stream, unsigned flags) {
   });
 }
 
+CUresult ElapsedTime(float* time_ms, CUevent start, CUevent end) {
+  return Enter([&](State& state) {
+    RequireArgument(time_ms, "time_ms");
+    const Event& from = Waitable(state, start);
+    const Event& to = Waitable(state, end);
+    if (!from.timed || !to.timed || from.time_ms == nullptr || to.time_ms == nullptr) {
+      throw Fault{CUDA_ERROR_INVALID_HANDLE, "an event that was not recorded or keeps no time"};
+    }
+    RequireReady(!std::isnan(*from.time_ms) && !std::isnan(*to.time_ms), "one of the events");
+    *time_ms = static_cast<float>(*to.time_ms - *from.time_ms);
+  });
+}
+
 }  // namespace
 
 HIDET_EMU_API cuStreamCreate(CUstream* stream, unsigned flags) { return NewStream(stream, flags); }
@@ -71,7 +87,12 @@ HIDET_EMU_API cuStreamCreateWithPriority(CUstream* stream, unsigned flags, int) 
 }
 
 HIDET_EMU_API cuStreamDestroy_v2(CUstream stream) {
-  return Enter([&](State& state) { state.streams.Remove(stream); });
+  return Enter([&](State& state) {
+    const std::shared_ptr<Stream> held = state.streams.Get(stream);
+    const bool began_here = held->capture != nullptr && held->capture->origin == held->id;
+    if (began_here) state.EndCapture(held->capture);
+    state.streams.Remove(stream);
+  });
 }
 
 HIDET_EMU_API cuStreamSynchronize(CUstream stream) {
@@ -98,10 +119,10 @@ HIDET_EMU_API cuStreamWaitEvent(CUstream handle, CUevent event_handle, unsigned)
   return Enter([&](State& state) {
     Stream& stream = *state.StreamOf(handle);
     const Event& event = *state.events.Get(event_handle);
-    if (event.capture != nullptr) return JoinCapture(stream, event);
+    if (event.capture != nullptr) return JoinCapture(state, stream, event);
     if (stream.capture != nullptr) {
       stream.capture->invalid = true;
-      throw Fault{CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED,
+      throw Fault{CUDA_ERROR_STREAM_CAPTURE_ISOLATION,
                   "a captured stream waits for an event from outside of the capture"};
     }
     stream.tail.Join(event.order);
@@ -158,16 +179,11 @@ HIDET_EMU_API cuEventSynchronize(CUevent event) {
 }
 
 HIDET_EMU_API cuEventElapsedTime(float* time_ms, CUevent start, CUevent end) {
-  return Enter([&](State& state) {
-    RequireArgument(time_ms, "time_ms");
-    const Event& from = Waitable(state, start);
-    const Event& to = Waitable(state, end);
-    if (!from.timed || !to.timed || from.time_ms == nullptr || to.time_ms == nullptr) {
-      throw Fault{CUDA_ERROR_INVALID_HANDLE, "an event that was not recorded or keeps no time"};
-    }
-    RequireReady(!std::isnan(*from.time_ms) && !std::isnan(*to.time_ms), "one of the events");
-    *time_ms = static_cast<float>(*to.time_ms - *from.time_ms);
-  });
+  return ElapsedTime(time_ms, start, end);
+}
+
+HIDET_EMU_API cuEventElapsedTime_v2(float* time_ms, CUevent start, CUevent end) {
+  return ElapsedTime(time_ms, start, end);
 }
 
 }  // namespace hidet::emu

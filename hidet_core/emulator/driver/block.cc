@@ -15,17 +15,13 @@ std::string Print(Index3 index) { return Format("(%u, %u, %u)", index.x, index.y
 
 }  // namespace
 
-// The one mutable global of the emulator: device threads have no other way to find their block.
-Block& Block::Current() {
-  static thread_local Block block;
-  return block;
-}
-
 void Block::Run(const Grid& grid, Index3 index, uint32_t serial) {
+  current_block_ = this;
   grid_ = &grid;
   serial_ = serial;
   fault_.reset();
   hit_ = Allocation{};
+  segment_hit_ = Segment{};
   spins_ = 0;
   random_.seed(grid.seed * 2654435761u + serial);
   StartThreads(index);

@@ -4,8 +4,8 @@
 // access of the kernel passes through Access(), every synchronisation through Barrier() or
 // Collect(). A rule that is broken ends the block: Run() throws a Fault that names kernel, block,
 // thread and access.
-// Threading: Run() is called by one thread of the operating system at a time; the functions that
-// device code calls find the block through Current(), which is thread-local.
+// Threading: only one block of the process runs at a time (the driver's lock sees to that); the
+// functions that device code calls find it through Current().
 // Lifetime: reused from block to block and launch to launch.
 #pragma once
 
@@ -56,7 +56,8 @@ class Block {
   // Runs the block at `index`; serial is its number in the shadow.
   void Run(const Grid& grid, Index3 index, uint32_t serial);
 
-  static Block& Current();
+  // The block that runs.
+  static Block& Current() { return *current_block_; }
 
   // Called by device threads. Those that find a fault do not return.
   void Access(uintptr_t address, size_t bytes, AccessKind kind, size_t alignment,
@@ -119,6 +120,9 @@ class Block {
   void CheckLanes(const Collective& call, uint32_t mask, unsigned lane);
   void FinishMeeting(std::vector<Meeting>& meetings, Meeting& meeting);
 
+  // The one mutable global of the emulator: device threads have no other way to find their block.
+  static inline Block* current_block_ = nullptr;
+
   const Grid* grid_ = nullptr;
   uint32_t serial_ = 0;
   unsigned current_ = 0;
@@ -126,7 +130,8 @@ class Block {
   uint64_t spins_ = 0;
   void* main_ = nullptr;
   std::optional<Fault> fault_;
-  Allocation hit_{};  // of the last access
+  Allocation hit_{};      // of the last access
+  Segment segment_hit_{};  // of the last access to one
   FiberStacks stacks_;
   SharedMemory shared_;
   Clocks clocks_;

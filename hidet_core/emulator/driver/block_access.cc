@@ -8,7 +8,7 @@ namespace hidet::emu {
 namespace {
 
 const char* Name(AccessKind kind) {
-  return kind == hidet_emu::kRead ? "read" : kind == hidet_emu::kWrite ? "write" : "atomic";
+  return IsRead(kind) ? "read" : kind == hidet_emu::kWrite ? "write" : "atomic";
 }
 
 std::string Print(const char* space, AccessKind kind, size_t bytes, uintptr_t address) {
@@ -25,6 +25,11 @@ void Block::Access(uintptr_t address, size_t bytes, AccessKind kind, size_t alig
              Format(", which is no multiple of %zu", alignment),
          site);
   }
+  if (stacks_.Contains(current_, address)) return;
+  if (address - segment_hit_.begin < segment_hit_.end - segment_hit_.begin &&
+      IsRead(kind)) {
+    return;
+  }
   if (kind == hidet_emu::kWrite) threads_[current_].fenced = false;
   if (shared_.Holds(address)) {
     const auto problem = shared_.Access(address, bytes, kind, current_, clocks_);
@@ -35,7 +40,6 @@ void Block::Access(uintptr_t address, size_t bytes, AccessKind kind, size_t alig
     }
     return;
   }
-  if (stacks_.Contains(current_, address)) return;
   CheckPlace(address, bytes, kind, site);
 }
 
@@ -72,7 +76,8 @@ void Block::CheckPlace(uintptr_t address, size_t bytes, AccessKind kind, const v
 void Block::CheckOutside(uintptr_t address, size_t bytes, AccessKind kind, const void* site) {
   for (const Segment& segment : *grid_->segments) {
     if (address < segment.begin || address + bytes > segment.end) continue;
-    if (kind == hidet_emu::kRead || segment.writable) return;
+    segment_hit_ = segment;
+    if (IsRead(kind) || segment.writable) return;
     Fail(CUDA_ERROR_ILLEGAL_ADDRESS, Print("constant", kind, bytes, address), site);
   }
   for (unsigned other = 0; other < threads_.size(); ++other) {

@@ -2,7 +2,7 @@
 //
 // Names, values and layouts are those of cuda.h 12 and 13; tests/emulator/test_abi.py compares
 // them with the official header where one is installed. Functions carry the exported name of the
-// version implemented (cuMemAlloc_v2); CudaFunctions() in api_query.cc maps the plain names.
+// version implemented (cuMemAlloc_v2); cuGetProcAddress maps the plain names.
 #pragma once
 
 #include <cstddef>
@@ -38,6 +38,7 @@ enum CUresult : int {
   CUDA_ERROR_STREAM_CAPTURE_MERGE = 902,
   CUDA_ERROR_STREAM_CAPTURE_UNMATCHED = 903,
   CUDA_ERROR_STREAM_CAPTURE_UNJOINED = 904,
+  CUDA_ERROR_STREAM_CAPTURE_ISOLATION = 905,
   CUDA_ERROR_STREAM_CAPTURE_IMPLICIT = 906,
   CUDA_ERROR_CAPTURED_EVENT = 907,
   CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE = 910,
@@ -55,6 +56,8 @@ using CUgraph = struct CUgraph_st*;
 using CUgraphNode = struct CUgraphNode_st*;
 using CUgraphExec = struct CUgraphExec_st*;
 using CUmemoryPool = struct CUmemPoolHandle_st*;
+struct CUctxCreateParams;
+enum CUjit_option : int {};  // none is read
 using CUhostFn = void (*)(void* user_data);
 
 // Attributes by their numbers: only those the emulated device answers have a name.
@@ -112,7 +115,6 @@ enum CUmemPool_attribute : int {
   CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT = 5,
   CU_MEMPOOL_ATTR_USED_MEM_CURRENT = 7,
 };
-enum CUlimit : int { CU_LIMIT_STACK_SIZE = 0 };
 enum CUstreamCaptureMode : int {
   CU_STREAM_CAPTURE_MODE_GLOBAL = 0,
   CU_STREAM_CAPTURE_MODE_THREAD_LOCAL = 1,
@@ -217,6 +219,9 @@ struct CUDA_MEMCPY3D {
   void* reserved1;
   size_t dstPitch, dstHeight;
   size_t WidthInBytes, Height, Depth;
+};
+struct CUgraphEdgeData {  // all zero: the second node waits for the whole first one
+  unsigned char from_port, to_port, type, reserved[5];
 };
 struct CUDA_HOST_NODE_PARAMS {
   CUhostFn fn;

@@ -1,10 +1,11 @@
 #include "hidet_core/emulator/driver/driver.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace hidet::emu {
 
-State::State(uint32_t seed) : machine{&memory, &shadow, seed, false}, queues(&machine) {
+State::State(uint32_t seed) : machine{&memory, &shadow, &block, seed, false}, queues(&machine) {
   default_pool = std::make_shared<Pool>();
   pools.Add(default_pool);
 }
@@ -21,7 +22,7 @@ void State::Submit(CUstream handle, Operation operation) {
   if (stream.capture == nullptr) {
     if (&stream == queues.legacy().get()) {
       for (const auto& capture : captures) {
-        if (!capture->origin->blocking) continue;
+        if (!capture->blocking) continue;
         capture->invalid = true;
         throw Fault{CUDA_ERROR_STREAM_CAPTURE_IMPLICIT,
                     "work for the legacy default stream while a stream that depends on it is "
@@ -52,6 +53,18 @@ void State::RequireNoCapture(const char* call) {
     throw Fault{CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED,
                 Format("%s while a stream is captured", call)};
   }
+}
+
+bool State::IsActive(const std::shared_ptr<Capture>& capture) const {
+  return std::find(captures.begin(), captures.end(), capture) != captures.end();
+}
+
+void State::EndCapture(const std::shared_ptr<Capture>& capture) {
+  captures.erase(std::remove(captures.begin(), captures.end(), capture), captures.end());
+  for (const auto& [stream, unused] : streams.all()) {
+    if (stream->capture == capture) stream->capture.reset();
+  }
+  if (per_thread != nullptr && per_thread->capture == capture) per_thread->capture.reset();
 }
 
 Driver& Driver::Get() {

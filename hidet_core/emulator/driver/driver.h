@@ -34,6 +34,7 @@ struct State {
 
   Memory memory{kDeviceMemory};
   GlobalShadow shadow;
+  Block block;
   Machine machine;
   Queues queues;
   bool initialised = false;
@@ -57,6 +58,12 @@ struct State {
 
   // Adds the operation to the stream, or to the graph the stream is captured into.
   void Submit(CUstream handle, Operation operation);
+
+  // Whether it has begun and not ended.
+  bool IsActive(const std::shared_ptr<Capture>& capture) const;
+
+  // All of its streams run again what is submitted to them.
+  void EndCapture(const std::shared_ptr<Capture>& capture);
 
   // Throws STREAM_CAPTURE_UNSUPPORTED, and invalidates captures that forbid such a call.
   void RequireNoCapture(const char* call);

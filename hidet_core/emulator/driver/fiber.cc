@@ -34,12 +34,6 @@ hidet_emu_switch:
 )");
 
 namespace hidet::emu {
-namespace {
-
-constexpr size_t kGuardBytes = 4096;
-constexpr size_t kSlotBytes = FiberStacks::kStackBytes + kGuardBytes;
-
-}  // namespace
 
 FiberStacks::~FiberStacks() {
   if (memory_ != nullptr) munmap(memory_, count_ * kSlotBytes);
@@ -60,19 +54,12 @@ void FiberStacks::Reserve(size_t count) {
   }
 }
 
-char* FiberStacks::Base(size_t index) const { return memory_ + index * kSlotBytes + kGuardBytes; }
-
 void* FiberStacks::Prepare(size_t index, void (*entry)()) const {
   auto** top = reinterpret_cast<void**>(Base(index) + kStackBytes);
   *--top = nullptr;  // no return address: at entry rsp is 8 modulo 16, as after a call
   *--top = reinterpret_cast<void*>(entry);
   for (int saved = 0; saved < 6; ++saved) *--top = nullptr;
   return top;
-}
-
-bool FiberStacks::Contains(size_t index, uintptr_t address) const {
-  const auto base = reinterpret_cast<uintptr_t>(Base(index));
-  return address >= base && address < base + kStackBytes;
 }
 
 }  // namespace hidet::emu

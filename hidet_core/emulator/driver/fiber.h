@@ -27,10 +27,15 @@ class FiberStacks {
   void* Prepare(size_t index, void (*entry)()) const;
 
   // Whether an address lies on stack `index`.
-  bool Contains(size_t index, uintptr_t address) const;
+  bool Contains(size_t index, uintptr_t address) const {
+    return address - reinterpret_cast<uintptr_t>(Base(index)) < kStackBytes;
+  }
 
  private:
-  char* Base(size_t index) const;
+  static constexpr size_t kGuardBytes = 4096;
+  static constexpr size_t kSlotBytes = kStackBytes + kGuardBytes;
+
+  char* Base(size_t index) const { return memory_ + index * kSlotBytes + kGuardBytes; }
 
   char* memory_ = nullptr;
   size_t count_ = 0;

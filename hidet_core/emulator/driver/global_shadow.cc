@@ -60,20 +60,20 @@ std::string GlobalShadow::Conflict(const Write& write, AccessKind kind, const Ac
 }
 
 // Only the running work releases: between launches the order of streams decides.
-void GlobalShadow::Synchronise(uintptr_t address, const Actor& actor) {
+void GlobalShadow::Synchronise(uintptr_t address, AccessKind kind, const Actor& actor) {
   if (acquired_by_ != actor.block) acquired_.clear();
   acquired_by_ = actor.block;
   std::map<uint32_t, Released>& released = released_[address];
   acquired_.insert(released.begin(), released.end());
-  if (!actor.fenced || actor.clocks == nullptr) return;
+  if (IsRead(kind) || !actor.fenced || actor.clocks == nullptr) return;
   released.insert(acquired_.begin(), acquired_.end());
   released[actor.block] = Released{actor.thread, actor.clocks->last_barrier()};
 }
 
 std::optional<std::string> GlobalShadow::Access(uintptr_t address, size_t bytes, AccessKind kind,
                                                 const Actor& actor) {
-  if (kind == hidet_emu::kAtomic) Synchronise(address, actor);
-  const bool writes = kind != hidet_emu::kRead;
+  if (IsAtomic(kind)) Synchronise(address, kind, actor);
+  const bool writes = !IsRead(kind);
   const uintptr_t end = address + bytes;
   for (uintptr_t word = address & ~uintptr_t{3}; word < end; word += 4) {
     Page* page = FindPage(word, writes);
@@ -83,7 +83,7 @@ std::optional<std::string> GlobalShadow::Access(uintptr_t address, size_t bytes,
     if (word < address) mask &= 0xFu << (address - word);
     if (word + 4 > end) mask &= 0xFu >> (word + 4 - end);
     for (const Write* write : {&cell.plain, &cell.atomic}) {
-      const bool both_atomic = write == &cell.atomic && kind == hidet_emu::kAtomic;
+      const bool both_atomic = write == &cell.atomic && IsAtomic(kind);
       const bool overlap = write->block != 0 && (write->bytes & mask) != 0;
       if (overlap && !both_atomic && !Ordered(*write, actor)) {
         return Conflict(*write, kind, actor);

@@ -16,13 +16,11 @@
 #include <unordered_map>
 #include <vector>
 
+#include "hidet_core/emulator/driver/access.h"
 #include "hidet_core/emulator/driver/clocks.h"
 #include "hidet_core/emulator/driver/order.h"
-#include "hidet_core/emulator/device/abi.h"
 
 namespace hidet::emu {
-
-using hidet_emu::AccessKind;
 
 class GlobalShadow {
  public:
@@ -76,7 +74,7 @@ class GlobalShadow {
   bool Ordered(const Write& write, const Actor& actor) const;
   std::string Conflict(const Write& write, AccessKind kind, const Actor& actor) const;
   const Work& WorkOf(uint32_t block) const;
-  void Synchronise(uintptr_t address, const Actor& actor);
+  void Synchronise(uintptr_t address, AccessKind kind, const Actor& actor);
 
   uint32_t next_block_ = 1;
   std::map<uint32_t, Work> works_;  // by first block

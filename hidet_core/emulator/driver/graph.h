@@ -30,7 +30,8 @@ struct Graph {
 // Streams that are being recorded into one graph.
 struct Capture {
   std::shared_ptr<Graph> graph;
-  const Stream* origin;
+  uint64_t origin;  // the id of the stream it began in
+  bool blocking;    // that stream is ordered with the legacy default stream
   CUstreamCaptureMode mode;
   bool invalid = false;
 };

@@ -1,5 +1,6 @@
 #include "hidet_core/emulator/driver/memory.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -10,6 +11,11 @@ constexpr size_t kAlignment = 256;
 constexpr size_t kNearby = 4096;  // an address this close to an allocation is described by it
 
 size_t RoundUp(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+std::string Name(const Allocation& allocation) {
+  return Format("%sallocation %zu of %zu bytes", allocation.freed ? "freed " : "",
+                static_cast<size_t>(allocation.number), allocation.bytes);
+}
 
 }  // namespace
 
@@ -87,24 +93,17 @@ const Allocation& Memory::Require(uintptr_t address, size_t bytes, const char* w
 
 std::string Memory::Describe(uintptr_t address) const {
   const auto next = allocations_.upper_bound(address);
-  if (next != allocations_.begin()) {
-    const Allocation& before = std::prev(next)->second;
-    const size_t offset = address - before.address;
-    const char* freed = before.freed ? "freed " : "";
-    if (offset < before.bytes) {
-      return Format("%zu bytes into %sallocation %zu of %zu bytes", offset, freed,
-                    static_cast<size_t>(before.number), before.bytes);
-    }
-    if (offset - before.bytes < kNearby) {
-      return Format("%zu bytes behind %sallocation %zu of %zu bytes", offset - before.bytes,
-                    freed, static_cast<size_t>(before.number), before.bytes);
-    }
+  const Allocation* before = next == allocations_.begin() ? nullptr : &std::prev(next)->second;
+  const Allocation* after = next == allocations_.end() ? nullptr : &next->second;
+  const size_t offset = before == nullptr ? 0 : address - before->address;
+  if (before != nullptr && offset < before->bytes) {
+    return Format("%zu bytes into ", offset) + Name(*before);
   }
-  if (next != allocations_.end() && next->first - address < kNearby) {
-    return Format("%zu bytes before allocation %zu of %zu bytes", next->first - address,
-                  static_cast<size_t>(next->second.number), next->second.bytes);
-  }
-  return "no allocation is near";
+  const size_t behind = before == nullptr ? kNearby : offset - before->bytes;
+  const size_t ahead = after == nullptr ? kNearby : after->address - address;
+  if (std::min(behind, ahead) >= kNearby) return "no allocation is near";
+  return behind <= ahead ? Format("%zu bytes behind ", behind) + Name(*before)
+                         : Format("%zu bytes before ", ahead) + Name(*after);
 }
 
 }  // namespace hidet::emu

@@ -80,7 +80,7 @@ struct Executor {
       const Index3 size = launch.blocks;
       const Index3 index{block % size.x, block / size.x % size.y, block / size.x / size.y};
       try {
-        Block::Current().Run(grid, index, first + block);
+        machine.block->Run(grid, index, first + block);
       } catch (const Fault& fault) {
         throw Fault{fault.code, fault.text + module.SourceLine(fault.site)};
       }

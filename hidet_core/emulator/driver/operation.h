@@ -66,6 +66,7 @@ using Operation = std::variant<Nothing, Launch, Copy, Fill, HostCall, FreeMemory
 struct Machine {
   Memory* memory;
   GlobalShadow* shadow;
+  Block* block;
   uint32_t seed;
   bool in_host_function = false;  // then the API is closed
 };

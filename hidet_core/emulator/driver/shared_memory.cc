@@ -116,10 +116,8 @@ const char* SharedMemory::Visit(Cell& cell, AccessKind kind, unsigned thread,
   other_ = thread;
   const char* problem = Conflict(cell, kind, thread, clocks);
   if (problem != nullptr) return problem;
-  if (kind == hidet_emu::kRead) {
-    RecordRead(cell.readers, thread, clocks);
-    return nullptr;
-  }
+  if (kind == hidet_emu::kRead) RecordRead(cell.readers, thread, clocks);
+  if (IsRead(kind)) return nullptr;
   Write& write = kind == hidet_emu::kAtomic ? cell.atomic : cell.plain;
   write = Write{serial_, clocks.Now(thread), static_cast<uint16_t>(thread)};
   cell.readers.block = 0;  // ordered before this write, so before whatever follows it
@@ -135,11 +133,11 @@ const char* SharedMemory::Conflict(const Cell& cell, AccessKind kind, unsigned t
     return "unwaited: an asynchronous copy to it is still pending";
   }
   if (!WriteOrdered(cell.plain, thread, clocks) ||
-      (kind != hidet_emu::kAtomic && !WriteOrdered(cell.atomic, thread, clocks))) {
+      (!IsAtomic(kind) && !WriteOrdered(cell.atomic, thread, clocks))) {
     return reads ? "race: read without a barrier after a write"
                  : "race: two writes without a barrier between";
   }
-  if (kind != hidet_emu::kRead && !ReadersOrdered(cell.readers, thread, clocks)) {
+  if (!IsRead(kind) && !ReadersOrdered(cell.readers, thread, clocks)) {
     return "race: write without a barrier after a read";
   }
   return nullptr;

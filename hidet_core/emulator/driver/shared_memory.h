@@ -13,12 +13,10 @@
 #include <string>
 #include <vector>
 
+#include "hidet_core/emulator/driver/access.h"
 #include "hidet_core/emulator/driver/clocks.h"
-#include "hidet_core/emulator/device/abi.h"
 
 namespace hidet::emu {
-
-using hidet_emu::AccessKind;
 
 class SharedMemory {
  public:

@@ -54,6 +54,14 @@ def test_creation_is_measured_in_fresh_processes(tiny):
     assert 0 < cold < 60 and 0 < warm < 60
 
 
+def test_creation_does_not_import_what_lies_in_the_current_folder(tiny, tmp_path, monkeypatch):
+    for package in ("hidet_core", "hidet_ep"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").write_text("raise ImportError('sources')")
+    monkeypatch.chdir(tmp_path)
+    assert min(creation_times(tiny, CPU, threads=1)) > 0
+
+
 def test_a_failing_creation_says_why(tmp_path):
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"not a model")
