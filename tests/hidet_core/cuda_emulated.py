@@ -11,7 +11,7 @@ from hidet_core.emulator import LIBRARY, compiler
 from hidet_core.ir.expr import wrap
 from hidet_core.ir.simplify import simplify_dim
 from hidet_core.ir.substitute import substitute
-from tests.emulator.conftest import TEXT_FUNCTIONS, Cuda
+from tests.emulator.cuda import Cuda
 
 HAS_COMPILER = compiler() is not None
 MAX_DYNAMIC_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
@@ -20,8 +20,7 @@ MAX_DYNAMIC_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
 @functools.cache
 def _library():
     loaded = ctypes.CDLL(str(LIBRARY))
-    for name in TEXT_FUNCTIONS:
-        getattr(loaded, name).restype = ctypes.c_char_p
+    loaded.hidetEmuLastError.restype = ctypes.c_char_p
     return loaded
 
 
