@@ -59,7 +59,7 @@ bool State::IsActive(const std::shared_ptr<Capture>& capture) const {
   return std::find(captures.begin(), captures.end(), capture) != captures.end();
 }
 
-void State::EndCapture(const std::shared_ptr<Capture>& capture) {
+void State::EndCapture(std::shared_ptr<Capture> capture) {
   captures.erase(std::remove(captures.begin(), captures.end(), capture), captures.end());
   for (const auto& [stream, unused] : streams.all()) {
     if (stream->capture == capture) stream->capture.reset();

@@ -62,8 +62,8 @@ struct State {
   // Whether it has begun and not ended.
   bool IsActive(const std::shared_ptr<Capture>& capture) const;
 
-  // All of its streams run again what is submitted to them.
-  void EndCapture(const std::shared_ptr<Capture>& capture);
+  // All of its streams run again what is submitted to them. By value: it resets their pointers.
+  void EndCapture(std::shared_ptr<Capture> capture);
 
   // Throws STREAM_CAPTURE_UNSUPPORTED, and invalidates captures that forbid such a call.
   void RequireNoCapture(const char* call);
