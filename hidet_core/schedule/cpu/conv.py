@@ -8,8 +8,8 @@ c][NR]. Where a pixel's window row is contiguous in memory the loops over s and 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -21,11 +21,12 @@ from hidet_core.ir.expr import Buffer, Expr, is_const, load, wrap
 from hidet_core.lang import Tensor, build, ceildiv, prefetch
 from hidet_core.target.cpu import Cpu
 
-from ..problem import Problem, Scheduled
+from ..problem import Pack, Problem, Scheduled
 from ..template import Template
 from ..work import scalars_of
 from .contraction import LINE, Contraction, TileConfig, write_contraction
 from .depthwise import is_depthwise
+from .panels import pack_panels
 from .staged import write_staged_contraction
 from .tiles import SYMBOLIC_ROWS, ContractionSize, contraction_cost, tile_space
 
@@ -164,20 +165,12 @@ def _size(problem: Problem) -> ContractionSize:
     return ContractionSize(groups, rows, per_group, depth, a_bytes)
 
 
-def _packer(groups: int, width: int) -> Any:
-    """Weights [R, S, C/g, O] -> [g][panel][r, s, c][width], columns beyond the last filled with
-    zeros.
-    """
+def _packer(groups: int, width: int) -> Pack:
+    """Weights [R, S, C/g, O] -> [g][panel][r, s, c][width]."""
 
     def pack(weights: np.ndarray) -> np.ndarray:
-        depth = int(np.prod(weights.shape[:3]))
-        per_group = weights.shape[3] // groups
-        panels = -(-per_group // width)
-        out = np.zeros((groups, panels, depth, width), np.float32)
-        flat = weights.reshape(depth, groups, per_group)
-        for panel in range(panels):
-            part = flat[:, :, panel * width : (panel + 1) * width]
-            out[:, panel, :, : part.shape[2]] = part.transpose(1, 0, 2)
-        return out
+        depth, columns = math.prod(weights.shape[:3]), weights.shape[3]
+        flat = weights.reshape(depth, groups, columns // groups)
+        return np.stack([pack_panels(flat[:, group], width) for group in range(groups)])
 
     return pack

@@ -22,6 +22,7 @@ from ..problem import Pack, Problem, Scheduled
 from ..template import Template
 from ..work import TYPICAL_DIM, estimate, scalars_of, unravel
 from .contraction import LINE, Contraction, TileConfig, write_contraction
+from .panels import pack_panels
 from .staged import write_staged_contraction
 from .tiles import SYMBOLIC_ROWS, ContractionSize, contraction_cost, tile_space
 
@@ -149,17 +150,9 @@ def _batch_of(buffer: Buffer, batch: Sequence[Expr]) -> list[Expr]:
 
 
 def _packer(width: int) -> Pack:
-    """[..., K, N] -> [panel][K][width], columns beyond the last filled with zeros."""
+    """[..., K, N] -> [panel][K][width]."""
 
     def pack(array: np.ndarray) -> np.ndarray:
-        depth, cols = array.shape[-2:]
-        matrix = array.reshape(depth, cols)
-        panels = -(-cols // width)
-        out = np.zeros((panels, depth, width), np.float32)
-        whole = cols // width
-        out[:whole] = matrix[:, : whole * width].reshape(depth, whole, width).transpose(1, 0, 2)
-        if whole < panels:
-            out[whole, :, : cols - whole * width] = matrix[:, whole * width :]
-        return out
+        return pack_panels(array.reshape(array.shape[-2:]), width)
 
     return pack

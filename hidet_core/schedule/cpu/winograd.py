@@ -44,7 +44,8 @@ from hidet_core.schedule.template import Template
 from hidet_core.schedule.work import TYPICAL_DIM, estimate, scalars_of, unravel
 from hidet_core.target.cpu import Cpu
 
-from .contraction import AHEAD_LINES, LINE
+from .contraction import AHEAD_LINES, LINE, TileConfig
+from .panels import pack_panels
 from .span import span
 from .tiles import (
     CYCLES_PER_NS,
@@ -73,6 +74,11 @@ class WinogradConfig(Config):
     nv: int
     blocks: int
     splits: int
+
+    @property
+    def tile(self) -> TileConfig:
+        """The register tile."""
+        return TileConfig(self.mr, self.nv, self.blocks)
 
     @property
     def tiles(self) -> int:
@@ -111,8 +117,7 @@ class Winograd(Template):
                         yield WinogradConfig(m, mr, nv, blocks, splits)
 
     def check(self, problem: Problem, config: WinogradConfig, target: Cpu) -> None:
-        need = config.mr * config.nv + min(config.mr, config.nv) + 1
-        require(need <= target.registers + 2, f"{need} of {target.registers} vector registers")
+        config.tile.check(target)
         _, channels, _ = _size(problem, config)
         tiles = 4 * config.points * config.tiles * channels
         limit = min(MAX_LOCAL_BYTES, int(OWN_SHARE * target.l2_bytes))
@@ -122,23 +127,21 @@ class Winograd(Template):
         width = min(problem.output.shape[1:3])
         require(config.m <= width, f"tiles of {config.m} pixels, the image has {width}")
 
-    def cost(
-        self, problem: Problem, config: WinogradConfig, target: Cpu, threads: int = 2
-    ) -> float:
+    def cost(self, problem: Problem, config: WinogradConfig, target: Cpu) -> float:
         tiles, channels, columns = _size(problem, config)
         wide = target.lanes(4)
         panels, vectors = -(-columns // (config.nv * wide)), -(-columns // wide)
-        tasks = -(-tiles // config.tiles) * config.splits
-        done = -(-tiles // config.tiles) * config.tiles
+        blocks = -(-tiles // config.tiles)
+        tasks = max(blocks * config.splits, 1)  # none without images
+        done = blocks * config.tiles
         size = ContractionSize(config.points, config.tiles, columns, channels, 0)
-        block = channels * step_cycles(config.mr, config, size, target)
-        block += 30 + 2.5 * config.mr * config.nv
-        gemm = config.points * panels * (done / config.mr) * block
+        tile = channels * step_cycles(config.mr, config.tile, size, target)
+        tile += 30 + 2.5 * config.mr * config.nv
+        gemm = config.points * panels * (done / config.mr) * tile
         inputs = config.splits * done * -(-channels // wide) * config.points * 6.0
         outputs = done * vectors * (config.points * 4.0 + config.m**2 * 5.0)
         weight_bytes = 4 * config.points * channels * columns
-        tasks = max(tasks, 1)  # none without images
-        again = 1 if weight_bytes < 0.5 * target.l2_bytes else tasks / config.splits
+        again = 1 if weight_bytes < 0.5 * target.l2_bytes else blocks
         far = 0.75 * again * weight_bytes / FAR_BYTES_PER_CYCLE
         if done <= config.tiles:  # all threads read the whole image, which others have just made
             far += 4 * config.m**2 * tiles * channels / OTHERS_BYTES_PER_CYCLE
@@ -276,17 +279,12 @@ class _Writer:
 
 
 def _packer(config: WinogradConfig, wide: int) -> Pack:
-    """Weights [3, 3, C, O] -> [panel][point][C][width], columns beyond the last filled with 0."""
-    width = config.nv * wide
+    """Weights [3, 3, C, O] -> [panel][point][C][width]."""
 
     def pack(weights: np.ndarray) -> np.ndarray:
         channels, columns = weights.shape[2:]
-        panels = -(-columns // width)
-        out = np.zeros((panels, config.points, channels, width), np.float32)
-        flat = transform_weights(weights, config.m).reshape(config.points, channels, columns)
-        for panel in range(panels):
-            part = flat[:, :, panel * width : (panel + 1) * width]
-            out[panel, :, :, : part.shape[2]] = part
-        return out
+        transformed = transform_weights(weights, config.m)
+        matrix = transformed.reshape(config.points * channels, columns)
+        return pack_panels(matrix, config.nv * wide)
 
     return pack
