@@ -56,10 +56,10 @@ from .tiles import (
 )
 from .winograd_maths import AT, BT, apply, transform_weights
 
-MAX_LOCAL_BYTES = 768 * 1024
+MAX_LOCAL_BYTES = 704 * 1024  # on the stack of a thread, which has 1 MB in some hosts
 THREADS = 2  # that a kernel should occupy at least
 MARGIN = 1.1
-OWN_SHARE = 0.6  # of L2 that the transformed tiles may fill
+OWN_SHARE = 0.6  # of L2 that a task's memory may fill
 _TILES = ((14, 2), (12, 2), (8, 3), (7, 3), (6, 4), (8, 2), (7, 2), (4, 2), (14, 1), (4, 4))
 
 
@@ -119,9 +119,11 @@ class Winograd(Template):
     def check(self, problem: Problem, config: WinogradConfig, target: Cpu) -> None:
         config.tile.check(target)
         _, channels, _ = _size(problem, config)
-        tiles = 4 * config.points * config.tiles * channels
+        wide = target.lanes(4)
+        columns = -(-channels // wide) * wide + config.nv * wide
+        need = 4 * (config.points * config.tiles * columns + config.m**2 * config.nv * wide)
         limit = min(MAX_LOCAL_BYTES, int(OWN_SHARE * target.l2_bytes))
-        require(tiles <= limit, f"transformed tiles of {tiles} bytes, at most {limit}")
+        require(need <= limit, f"a task needs {need} bytes of memory, at most {limit}")
         panels = ceildiv(problem.output.shape[3], config.nv * target.lanes(4))
         require(config.splits <= panels, f"{config.splits} parts of {panels} panels")
         width = min(problem.output.shape[1:3])
