@@ -5,13 +5,14 @@ from kernels, options, reports, the trace of all stages.
 from .assemble import assemble
 from .describe import config_text, group_text
 from .draft import Draft, draft_group
-from .kernel import Kernel, KernelReport, PartitionReport, wait
+from .kernel import BlockShape, Kernel, KernelReport, PartitionReport, wait
 from .options import CompileOptions
 from .repro import repro_text
 from .summary import tell_model
 from .trace import Trace
 
 __all__ = [
+    "BlockShape",
     "CompileOptions",
     "Draft",
     "Kernel",

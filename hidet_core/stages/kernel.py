@@ -29,15 +29,30 @@ class PartitionReport:
     kernels: tuple[KernelReport, ...]
 
 
+@dataclass(frozen=True)
+class BlockShape:
+    """threads and dynamic shared memory of a block of a kernel on a GPU; 0 threads: CPU code.
+
+    dependent: the kernel itself waits for those before it (`plan.KernelCode`).
+    """
+
+    threads: int = 0
+    shared_bytes: int = 0
+    dependent: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """program: scheduled and fused; image: its machine code, once compiled; trace: its own."""
+    """program: scheduled and fused; image: its machine code, once compiled; trace: its own;
+    launch: for a GPU, of the lowered program (`codegen.launch_of`).
+    """
 
     draft: Draft
     scheduled: Scheduled
     program: Program
     image: Future[bytes]
     trace: Trace
+    launch: BlockShape = BlockShape()
 
     @property
     def report(self) -> KernelReport:
