@@ -41,9 +41,7 @@ def assemble(
         image = kernel.image.result()
         if image not in numbers:
             numbers[image] = len(codes)
-            shape = kernel.launch
-            code = (shape.threads, shape.shared_bytes, shape.dependent)
-            codes.append(KernelCode(kernel.program.name, image, *code))
+            codes.append(KernelCode(kernel.program.name, image, *kernel.launch))
         launches.append(_launch(kernel, numbers[image], memory))
     plan = Plan(
         symbols=graph.symbols,

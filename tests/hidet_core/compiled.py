@@ -10,7 +10,7 @@ config of each kernel from all valid ones, best first; by default it is the cost
 """
 
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -34,7 +34,7 @@ from hidet_core.lower import CUDA_LOWERING, LOWERING
 from hidet_core.plan import serialize
 from hidet_core.schedule.choose import candidates
 from hidet_core.schedule.problem import Scheduled
-from hidet_core.stages import BlockShape, Draft, assemble, draft_group
+from hidet_core.stages import Draft, assemble, draft_group
 from hidet_core.target import Target, host
 
 CPU = host()
@@ -115,7 +115,7 @@ class Kernel:
     scheduled: Scheduled
     program: Program
     image: Future
-    launch: BlockShape = field(default_factory=BlockShape)
+    launch: tuple = (0, 0)
 
     @property
     def ops(self):

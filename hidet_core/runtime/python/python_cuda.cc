@@ -9,15 +9,16 @@ namespace {
 
 py::dict DeviceFacts(int ordinal) {
   const cuda::DeviceInfo info = cuda::QueryDevice(ordinal);
+  // data is transferred at both edges of the clock
+  const double bandwidth = info.memory_clock_khz * 1e3 * info.memory_bus_bits / 8 * 2;
   using namespace py::literals;
   return py::dict(
       "name"_a = info.name,
       "compute_capability"_a = py::make_tuple(info.compute_major, info.compute_minor),
       "multiprocessors"_a = info.multiprocessors, "clock_khz"_a = info.clock_khz,
-      "memory_clock_khz"_a = info.memory_clock_khz, "memory_bus_bits"_a = info.memory_bus_bits,
+      "memory_bytes_per_second"_a = bandwidth,
       "memory_bytes"_a = info.memory_bytes, "l2_bytes"_a = info.l2_bytes,
-      "shared_bytes_per_block"_a = info.shared_bytes_per_block,
-      "shared_bytes_per_block_optin"_a = info.shared_bytes_per_block_optin,
+      "shared_bytes_per_block"_a = info.shared_bytes_per_block_optin,
       "shared_bytes_per_multiprocessor"_a = info.shared_bytes_per_multiprocessor,
       "threads_per_multiprocessor"_a = info.threads_per_multiprocessor,
       "blocks_per_multiprocessor"_a = info.blocks_per_multiprocessor,

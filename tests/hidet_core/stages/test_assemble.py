@@ -12,7 +12,7 @@ from hidet_core.ir.dtypes import f32, i32
 from hidet_core.ir.expr import Buffer
 from hidet_core.ir.node import rebuild
 from hidet_core.plan import BufferKind, deserialize, serialize
-from hidet_core.stages import BlockShape, CompileOptions, assemble
+from hidet_core.stages import CompileOptions, assemble
 from tests.hidet_core.compiled import CPU, Net, compiled, lowered
 
 SAME = {"pads": (1, 1, 1, 1)}
@@ -120,7 +120,7 @@ def test_workspaces_are_temporaries_of_one_launch():
         program = kernel.program
         kernel.program = rebuild(program, {"params": (*program.params, plain, zero)})
         kernel.scheduled = replace(kernel.scheduled, workspace={plain: False, zero: True})
-        kernel.launch = BlockShape(128, 1000)
+        kernel.launch = (128, 1000)
     plan, _ = assemble(result.graph, result.storage, result.kernels, "cuda")
     assert (plan.device, plan.kernels[0].threads, plan.kernels[0].shared_bytes) == (
         "cuda",
