@@ -125,6 +125,14 @@ extern "C" __attribute__((visibility("default"))) const char* hidetEmuLastError(
   return LastError().c_str();
 }
 
+// What was made and not given back: allocations of the device and pinned ones, contexts, modules,
+// streams, events and graphs.
+extern "C" __attribute__((visibility("default"))) size_t hidetEmuLiveObjects() {
+  Driver& driver = Driver::Get();
+  const std::lock_guard<std::recursive_mutex> guard(driver.lock());
+  return driver.state().CountLive();
+}
+
 // The state before cuInit; all handles become invalid. The seed chooses the order of threads,
 // blocks and streams: 0 ascending and at once, 1 descending, others random.
 HIDET_EMU_API hidetEmuReset(unsigned seed) {
