@@ -217,11 +217,13 @@ class _Memory:
             buffer: pack(self.graph.constants[kernel.draft.group.anchor.inputs[k]])
             for k, (buffer, pack) in kernel.scheduled.packed.items()
         }
-        arrays, offsets = [], {}
+        arrays, offsets, workspace = [], {}, kernel.scheduled.workspace
         for param in kernel.program.params:
             value = kernel.draft.values.get(param)
             if param in packed:
                 arrays.append(packed[param].reshape(-1))
+            elif param in workspace:
+                arrays.append(self._scratch(param, workspace[param]))
             elif value in self.graph.constants:
                 arrays.append(np.ascontiguousarray(self.graph.constants[value]).reshape(-1))
             else:
@@ -229,6 +231,12 @@ class _Memory:
                 offsets[param] = self.size(self.storage[value].offset)
         program = _whole_roots(program, offsets)
         run(program, arrays, [self.symbols[v] for v in program.scalars])
+        for param, array in zip(kernel.program.params, arrays, strict=True):
+            assert not workspace.get(param) or not array.any(), f"{param.name} is left as {array}"
+
+    def _scratch(self, param, is_zero):
+        size = np.prod([self.size(dim) for dim in param.shape])
+        return np.full(size, 0 if is_zero else 99, param.dtype.numpy)
 
     def outputs(self):
         results = {}
