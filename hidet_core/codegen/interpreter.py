@@ -332,6 +332,8 @@ def _constant(value: Any, lanes: int) -> Value:
 
 def _flat_view(buffer: Buffer, array: np.ndarray) -> np.ndarray:
     wanted = np.dtype(np.uint16) if buffer.dtype.name == "bf16" else buffer.dtype.numpy
+    if array.dtype == buffer.dtype.numpy:
+        array = array.view(wanted)
     if array.dtype != wanted or not array.flags.c_contiguous:
         raise ValueError(
             f"{buffer.name}: expected a C-contiguous array of {wanted}, got {array.dtype}"
