@@ -2,6 +2,10 @@
 passes.
 """
 
+from __future__ import annotations
+
+from hidet_core.target import Target
+
 from .expand_mapping import expand_mapping
 from .flatten_index import flatten_index
 from .unroll_loops import unroll_loops
@@ -17,6 +21,12 @@ __all__ = [
     "LOWERING",
     "expand_mapping",
     "flatten_index",
+    "lowering_for",
     "unroll_loops",
     "vectorize_lanes",
 ]
+
+
+def lowering_for(target: Target):  # type: ignore[no-untyped-def]
+    """The passes of a kind of target, in order."""
+    return LOWERING if target.kind == "cpu" else CUDA_LOWERING

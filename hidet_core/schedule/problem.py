@@ -28,7 +28,7 @@ class Problem:
     intermediate).
 
     inputs and output have the strides of their storage. constant[k], computed[k]: see the module.
-    exact: sums are to be direct ones.
+    exact: sums are to be direct ones. allow_tf32: products of f32 may be of TF32.
     """
 
     op: str
@@ -39,6 +39,7 @@ class Problem:
     constant: tuple[bool, ...]
     computed: tuple[bool, ...]
     exact: bool = False
+    allow_tf32: bool = False
     name: str = "kernel"
 
 
