@@ -88,7 +88,7 @@ def compile_graph(graph: Graph, options: CompileOptions | None = None) -> Compil
                 configs = _compile_configs(draft, graph.symbols, builder, inner)
                 kernels.append(replace(next(configs), others=configs))
         kernels = [settle(kernel) for kernel in kernels]
-        plan, constants = assemble(graph, storage, kernels)
+        plan, constants = assemble(graph, storage, kernels, target.kind)
         tell_model(trace, kernels, cache.hits, time.perf_counter() - start)
     report = PartitionReport(tuple(kernel.report for kernel in kernels))
     return CompiledPartition(serialize(plan), constants, report)

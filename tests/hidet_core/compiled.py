@@ -115,6 +115,7 @@ class Kernel:
     scheduled: Scheduled
     program: Program
     image: Future
+    launch: tuple = (0, 0)
 
     @property
     def ops(self):
