@@ -14,6 +14,7 @@ from hidet_core.graph.graph import Graph, Operator, Value
 from hidet_core.graph.groups import FusionGroup
 from hidet_core.graph.storage import Storage
 from hidet_core.ir.expr import Buffer, Const, Var
+from hidet_core.ir.halves import single
 from hidet_core.schedule.problem import Problem
 
 from .options import CompileOptions
@@ -96,7 +97,7 @@ class _Buffers:
             array = self.graph.constants.get(value)
             if array is not None and array.size == 1:
                 axes = tuple(Var(f"i{k}") for k in range(array.ndim))
-                item = array.reshape(-1)[0].item()
+                item = single(array.reshape(-1)[0]).item()
                 found[buffer] = Definition(buffer, axes, Const(item, value.type.dtype))
         return found
 
