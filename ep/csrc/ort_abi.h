@@ -3,7 +3,7 @@
 // Every table of function pointers is append-only in ONNX Runtime: a function keeps its slot for
 // ever. Declared are the members used here, at their slot; the gaps between them have no type.
 // The static_asserts at the end are the check, and tests/ep/test_abi.py compares them with the
-// official headers where those are installed. ort_callbacks.h has the structs that the plugin fills.
+// official headers where those are installed. Structs that the plugin fills: ort_callbacks.h.
 // All functions return owned OrtStatus* (null: success) unless their type says otherwise.
 #pragma once
 
@@ -95,7 +95,8 @@ struct OrtEpApi {
   HIDET_UNUSED(13, 15);
   OrtStatus* (*CreateHardwareDevice)(
       OrtHardwareDeviceType type, uint32_t vendor_id, uint32_t device_id,
-      const char* vendor_name, const OrtKeyValuePairs* metadata, OrtHardwareDevice** hardware_device);
+      const char* vendor_name, const OrtKeyValuePairs* metadata,
+      OrtHardwareDevice** hardware_device);
   void (*ReleaseHardwareDevice)(OrtHardwareDevice* input);
   OrtStatus* (*CreateKernelRegistry)(OrtKernelRegistry** kernel_registry);
   void (*ReleaseKernelRegistry)(OrtKernelRegistry* input);

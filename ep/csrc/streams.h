@@ -2,8 +2,8 @@
 //
 // A run gets a stream of its own, or wraps that of option user_compute_stream. Flush waits for all
 // its work: after it the caller reads the outputs. (ONNX Runtime leaves it out where run option
-// disable_synchronize_execution_providers is set.) Ownership: ONNX Runtime releases them; each holds
-// the session's memory, which knows which streams are in use.
+// disable_synchronize_execution_providers is set.) Ownership: ONNX Runtime releases them; each
+// holds the session's memory, which knows which streams are in use.
 #pragma once
 
 #include <memory>

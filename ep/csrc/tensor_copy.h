@@ -1,5 +1,5 @@
-// Copies of tensors between host and GPU: ONNX Runtime's data transfer, and the kernels of the nodes
-// MemcpyFromHost and MemcpyToHost that it puts between our partitions and those of the CPU provider.
+// Copies of tensors between host and GPU: ONNX Runtime's data transfer, and the kernels of nodes
+// MemcpyFromHost and MemcpyToHost, which it puts between our partitions and the CPU provider's.
 //
 // Without kernels of ours ONNX Runtime would take the CPU provider's and plan what MemcpyFromHost
 // makes in host memory. Threading: thread-safe.

@@ -87,7 +87,7 @@ class Options:
     )
     device_id: int = _integer(0, 0, 255, "which GPU, as the CUDA driver counts them")
     gpu_mem_limit: int = _number(
-        0, UNSIGNED_64, "bytes of GPU memory that a session may hold; 0: no limit"
+        0, UNSIGNED_64, "bytes of GPU memory that a session may take; 0: no limit"
     )
     user_compute_stream: int = _number(
         0, UNSIGNED_64, "address of a CUstream on which to run; 0: streams of our own"
