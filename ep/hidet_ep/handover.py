@@ -11,18 +11,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from hidet_core import BadOption, OnnxGraph, OnnxNode, OnnxValue
+from hidet_ep import settings
 from hidet_ep.compiler import make_compiler
 from hidet_ep.options import parse
 from hidet_ep.partitioner import PartitionResult
 from hidet_ep.partitioner import partition as partition_graph
 
-# TensorProto.DataType -> NumPy; other types (strings, 4-bit, bfloat16) have no view
+# TensorProto.DataType -> NumPy; other types (strings, 4-bit) have no view
 NUMPY_TYPES = {
     1: np.float32,
     2: np.uint8,
@@ -36,6 +37,7 @@ NUMPY_TYPES = {
     11: np.float64,
     12: np.uint32,
     13: np.uint64,
+    16: np.dtype([("bf16", "<u2")]),  # as hidet_core has it
 }
 
 Outcome = tuple[
@@ -66,13 +68,12 @@ def collect_reports() -> Iterator[list[GraphReport]]:
         _collecting.reports = None
 
 
-def check_options(given: Mapping[str, str]) -> str:
-    """What is wrong with the options, "" if nothing."""
+def settle(given: Mapping[str, str]) -> dict[str, Any]:
+    """The fields of Settings, and "problem": what is wrong with the options, "" if nothing."""
     try:
-        parse(given)
+        return {"problem": "", **asdict(settings.settle(parse(given)))}
     except BadOption as error:
-        return str(error)
-    return ""
+        return {"problem": str(error)}
 
 
 def partition(view: dict[str, Any], given: Mapping[str, str]) -> Outcome:

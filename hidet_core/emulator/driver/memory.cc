@@ -77,6 +77,13 @@ size_t Memory::CountLive() const {
                     [](const auto& entry) { return !entry.second.freed; }));
 }
 
+size_t Memory::living() const {
+  return static_cast<size_t>(
+      std::count_if(allocations_.begin(), allocations_.end(), [](const auto& entry) {
+        return !entry.second.freed && !entry.second.pinned;
+      }));
+}
+
 const Allocation* Memory::Find(uintptr_t address) const {
   auto next = allocations_.upper_bound(address);
   if (next == allocations_.begin()) return nullptr;
