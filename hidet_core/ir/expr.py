@@ -96,6 +96,9 @@ class Expr(Node):
     def __or__(self, other: Any) -> Expr:
         return binary("or", self, other)
 
+    def __xor__(self, other: Any) -> Expr:
+        return binary("xor", self, other)
+
     def __invert__(self) -> Expr:
         return unary("not", self)
 
