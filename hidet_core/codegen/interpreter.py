@@ -244,12 +244,20 @@ class _Interpreter:
                 [None if value is None else value(env) for value in values],
                 [None if place is None else _indices(place, env) for place in places],
             )
-            if is_async(node):
+            if node.name == "atomic_add":
+                self._atomic(operands)
+            elif is_async(node):
                 self.copies.run(node, operands)
             else:
                 run_call(node, operands, self.site)
 
         return run
+
+    def _atomic(self, operands: Operands) -> None:
+        (out, to), (memory, indices), _ = operands.places
+        out.write(to, True, memory.add(indices, operands.values[2]))
+        for other in self.memories.values():
+            other.publish()
 
     def _place(self, node: Place) -> tuple[ThreadMemory, list[Value], np.ndarray]:
         indices = [self.expr(index) for index in node.indices]
@@ -367,6 +375,8 @@ def _constant(value: Any, lanes: int) -> Value:
 
 def _flat_view(buffer: Buffer, array: np.ndarray) -> np.ndarray:
     wanted = np.dtype(np.uint16) if buffer.dtype.name == "bf16" else buffer.dtype.numpy
+    if array.dtype == buffer.dtype.numpy:
+        array = array.view(wanted)
     if array.dtype != wanted or not array.flags.c_contiguous:
         raise ValueError(
             f"{buffer.name}: expected a C-contiguous array of {wanted}, got {array.dtype}"

@@ -100,6 +100,15 @@ def _shuffle() -> Intrinsic:
 
 
 INTRINSICS: dict[str, Intrinsic] = {
+    # out = place; place += value, at once. Of the threads, and of the tasks, that add to an
+    # element, a later one sees after it what an earlier one had stored before, or seen at a barrier
+    "atomic_add": Intrinsic(
+        (
+            Operand("write", "register", 1, (i32,)),
+            Operand("update", "global", 1, (i32,)),
+            Operand("value", dtypes=(i32,)),
+        )
+    ),
     # to = source where the third operand holds, else 0; done when a group of copies is waited for
     "copy_async": Intrinsic(
         (Operand("write", "shared"), Operand("read", "global"), Operand("value")),

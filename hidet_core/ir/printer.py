@@ -72,8 +72,8 @@ class Printer:
                 return f"{op}({self.expr(a)}, {self.expr(b)})"
             case Unary(op, a, _):
                 return f"{op}({self.expr(a)})"
-            case Cast(a, dtype):
-                return f"{dtype}({self.expr(a)})"
+            case Cast(a, dtype, rounds):
+                return f"{dtype}({self.expr(a)})" if rounds else f"{dtype}~({self.expr(a)})"
             case Select(cond, a, b, _):
                 return f"select({self.expr(cond)}, {self.expr(a)}, {self.expr(b)})"
             case Load(buffer, indices, _, mask):

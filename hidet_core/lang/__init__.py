@@ -45,6 +45,7 @@ from .functions import (
     u64,
 )
 from .instructions import (
+    atomic_add,
     copy_async,
     copy_commit,
     copy_wait,
@@ -82,6 +83,7 @@ __all__ = [
     "TensorSpec",
     "TensorType",
     "absolute",
+    "atomic_add",
     "barrier",
     "bf16",
     "boolean",

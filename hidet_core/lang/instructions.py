@@ -7,15 +7,17 @@ for tf32); what lies in which lane is in ir/intrinsics.py and codegen/calls.py.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from hidet_core.base.errors import ProgramError
 from hidet_core.ir import expr as E
+from hidet_core.ir.dtypes import i32
 from hidet_core.ir.expr import Expr, Load
 from hidet_core.ir.intrinsics import BITS, INTRINSICS, MATRIX_BYTES, WARP
 from hidet_core.ir.stmt import Call, Place
 
-from .language import register
+from .language import Tensor, register
 from .trace import current, located, where
 
 
@@ -40,6 +42,23 @@ def _place(name: str, first: Any, count: int) -> Place:
         kind = type(first).__name__
         raise ProgramError(where(), f"{name}: expected an element of a buffer, got {kind}")
     return Place(first.buffer, first.indices, count)
+
+
+def atomic_add(tensor: Tensor, indices: Sequence[Any], value: Any) -> Expr:
+    """Add to an i32 of a tensor in memory and give what it was before, at once, whichever threads
+    and blocks do it too. Who adds later sees what all threads of a block stored that an earlier
+    one's barrier, before its addition, had waited for.
+    """
+    if tensor.dtype != i32 or tensor.buffer.scope != "global":
+        what = f"{tensor.buffer.scope} {tensor.buffer.name} of {tensor.dtype}"
+        raise ProgramError(where(), f"atomic_add() takes a tensor of i32 in memory, got {what}")
+    before = register(i32, [1], "before")
+    with located():
+        added = E.wrap(value, i32)
+    place = tensor._place(tuple(indices))
+    out = _place("atomic_add", before[0], 1)
+    _call("atomic_add", out, Place(tensor.buffer, place), added)
+    return before[0]
 
 
 def copy_async(to: Expr, source: Expr, count: int = 1, inside: Any = True) -> None:

@@ -1,7 +1,14 @@
 // Instructions of the hardware that a program calls by name (ir/intrinsics.py): asynchronous copies,
-// matrix products on tensor cores, shuffles. Follows intrinsics.h in the sources that use them.
+// matrix products on tensor cores, shuffles, atomics. Follows intrinsics.h in the sources that use them.
 // First those for NVIDIA GPUs, in PTX (PTX ISA, "Warp-level matrix instructions"), then the same for
 // the emulated device.
+
+// Ordered: who adds later sees what was stored, or seen at a barrier, before an earlier addition.
+HT_DEV void ht_atomic_add(i32* out, i32* place, i32 value) {
+  __threadfence();
+  *out = atomicAdd(place, value);
+  __threadfence();
+}
 
 #ifdef __CUDACC__
 
