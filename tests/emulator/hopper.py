@@ -113,7 +113,7 @@ class TensorMap(ctypes.Structure):
     _fields_ = [("words", ctypes.c_uint64 * 16)]
 
 
-def tensor_map(cuda, kind, pointer, sizes, strides, box, swizzle=0, fill=0):
+def tensor_map(cuda, kind, pointer, sizes, strides, box, swizzle=0):
     """cuTensorMapEncodeTiled, innermost first; strides are bytes, of all dimensions but that."""
     rank = len(sizes)
     buffer = (ctypes.c_uint8 * 192)()
@@ -130,7 +130,7 @@ def tensor_map(cuda, kind, pointer, sizes, strides, box, swizzle=0, fill=0):
         0,
         SWIZZLES[swizzle],
         0,
-        fill,
+        0,
     )
     return TensorMap.from_buffer_copy(bytes((ctypes.c_uint8 * 128).from_address(place)))
 
