@@ -7,14 +7,15 @@ arrow of docs/map.md is a line here, in order; stages know nothing of each other
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
-from .build import Builder, KernelCache, assembly
-from .codegen import emit
+from .build import Builder, KernelCache, assembly, is_installed
+from .codegen import emit_for, launch_of
 from .fusion import fuse_epilogue, fuse_prologue, name_shared, trim_signature
 from .graph.graph import Graph, consumers
 from .graph.groups import form_groups
@@ -24,9 +25,9 @@ from .importer import OnnxGraph, import_subgraph
 from .ir.expr import Var
 from .ir.printer import text
 from .ir.stmt import Program
-from .lower import LOWERING
+from .lower import lowering_for
 from .plan import serialize
-from .schedule.choose import schedule
+from .schedule.choose import schedules
 from .stages import (
     CompileOptions,
     Draft,
@@ -38,10 +39,10 @@ from .stages import (
     draft_group,
     group_text,
     repro_text,
+    settle,
     tell_model,
-    wait,
 )
-from .target import host
+from .target import Target, host, resolve
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,40 +67,64 @@ def compile_partition(
 
 
 def compile_graph(graph: Graph, options: CompileOptions | None = None) -> CompiledPartition:
-    """Compile a graph for the CPU of this machine."""
+    """Compile a graph for the target that the options name. Raises Unsupported where this machine
+    has no such target, or no compiler for it.
+    """
     options, start = options or CompileOptions(), time.perf_counter()
+    target = _target(options)
     cache = KernelCache.open(options.cache_dir) if options.cache else KernelCache.disabled()
     kernels: list[Kernel] = []
-    with Trace.open(graph, options) as trace, cache, Builder(host(), cache) as builder:
+    trace = Trace.open(graph, options, target.kind)
+    with trace, cache, Builder(target, cache) as builder:
         trace("import", graph)
         graph = run_passes(graph, after=trace)
         graph = trace("make_storable", make_storable(graph))
         storage, readers = plan_storage(graph), consumers(graph)
         for number, group in enumerate(form_groups(graph)):
-            draft = draft_group(group, graph, storage, readers, not options.winograd)
+            draft = draft_group(group, graph, storage, readers, options)
             with trace.kernel(number, draft.name) as inner:
                 inner.note("00_group.txt", lambda: group_text(draft, graph, storage))
-                inner.note("repro.py", lambda: repro_text(draft, graph, inner.path))
-                kernels.append(_compile(draft, graph.symbols, builder, inner))
-        wait(kernels)
-        plan, constants = assemble(graph, storage, kernels)
+                inner.note("repro.py", lambda: repro_text(draft, graph, inner.path, target))
+                configs = _compile_configs(draft, graph.symbols, builder, inner)
+                kernels.append(replace(next(configs), others=configs))
+        kernels = [settle(kernel) for kernel in kernels]
+        plan, constants = assemble(graph, storage, kernels, target.kind)
         tell_model(trace, kernels, cache.hits, time.perf_counter() - start)
     report = PartitionReport(tuple(kernel.report for kernel in kernels))
     return CompiledPartition(serialize(plan), constants, report)
 
 
-def _compile(draft: Draft, symbols: tuple[Var, ...], builder: Builder, trace: Trace) -> Kernel:
-    """Schedule the anchor, fuse its neighbours, lower, generate and build code."""
-    scheduled = schedule(draft.problem, builder.target)
-    trace.configs(lambda: config_text(draft.problem, scheduled, builder.target))
-    program = trace("schedule", scheduled.program, "scheduled")
-    program = fuse_epilogue(program, draft.problem.output, draft.steps, draft.stored)
-    program = trace("fuse_epilogue", program)
-    program = trace("fuse_prologue", fuse_prologue(program, draft.prologue))
-    program = trace("name_shared", name_shared(program))
-    program = trim_signature(program, symbols, f"hidet_{draft.name}", draft.stored)
-    program = trace("signature", program, "scheduled")
-    return Kernel(draft, scheduled, program, _build(program, builder, trace), trace)
+def _target(options: CompileOptions) -> Target:
+    target = resolve(options.target, options.device_id)
+    return target if options.target != "auto" or is_installed(target) else host()
+
+
+def _compile_configs(
+    draft: Draft, symbols: tuple[Var, ...], builder: Builder, trace: Trace
+) -> Iterator[Kernel]:
+    """The kernel with the best config; then, if they are asked for, with the others.
+
+    Schedule the anchor, fuse its neighbours, lower, generate and build code.
+    """
+    for scheduled in schedules(draft.problem, builder.target):
+        trace.configs(partial(config_text, draft.problem, scheduled, builder.target))
+        program = trace("schedule", scheduled.program, "scheduled")
+        program = fuse_epilogue(program, draft.problem.output, draft.steps, draft.stored)
+        program = trace("fuse_epilogue", program)
+        program = trace("fuse_prologue", fuse_prologue(program, draft.prologue))
+        program = trace("name_shared", name_shared(program))
+        program = trim_signature(program, symbols, f"hidet_{draft.name}", draft.stored)
+        program = trace("signature", program, "scheduled")
+        image = _build(program, builder, trace)
+        yield Kernel(draft, scheduled, program, image, trace, _block(program, builder.target))
+
+
+def _block(program: Program, target: Target) -> tuple[int, int]:
+    """Threads of a block and its bytes of shared memory; nothing on a CPU."""
+    if target.kind == "cpu":
+        return 0, 0
+    launch = launch_of(program)
+    return launch.threads, launch.shared_bytes
 
 
 def _build(program: Program, builder: Builder, trace: Trace) -> Future[bytes]:
@@ -109,9 +134,9 @@ def _build(program: Program, builder: Builder, trace: Trace) -> Future[bytes]:
     found = builder.find(key)
     if found is not None and not trace.is_active:
         return found
-    for lower in LOWERING:
+    for lower in lowering_for(builder.target):
         program = trace(lower.__name__, lower(program), lower.gives)
-    source = trace.source(edited or emit(program))
+    source = trace.source(edited or emit_for(program, builder.target))
     compiled = builder.compile(key, source)
     trace.note("kernel.s", lambda: assembly(source, builder.target))
     return compiled

@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, str] = {
     "fusion": "base ir mapping compute",
     "lower": "base ir mapping target",
     "codegen": "base ir target",
-    "build": "base ir target",
+    "build": "base ir target emulator",
     "plan": "base ir",
     "tune": "base ir target",
     "emulator": "base",

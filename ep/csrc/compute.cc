@@ -38,12 +38,12 @@ class KernelRun final : public RunContext {
     return view;
   }
 
-  void* Output(size_t i, const int64_t* dims, size_t rank) override {
+  OutputView Output(size_t i, const int64_t* dims, size_t rank) override {
     ort::OrtValue* value = nullptr;
     api_.Check(api_->KernelContext_GetOutput(context_, outputs_[i], dims, rank, &value));
     void* data = nullptr;
     api_.Check(api_->GetTensorMutableData(value, &data));
-    return data;
+    return {data};
   }
 
   void ParallelFor(void (*fn)(void*, size_t), size_t total, void* user) override {

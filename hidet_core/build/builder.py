@@ -13,11 +13,14 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import Any
 
+from hidet_core.base.errors import Rejected
 from hidet_core.target import Target
 
 from .cache import KernelCache
 from .pool import Pool
 from .toolchains import TOOLCHAINS
+
+REJECTED = b"rejected: "  # what the cache keeps of a source that the compiler rejected, and why
 
 
 class Builder:
@@ -35,11 +38,11 @@ class Builder:
         """The key of a kernel for this target that depends on the material. Raises Unsupported
         where the target's compiler is not installed.
         """
-        version = TOOLCHAINS[self.target.kind].version()
+        version = TOOLCHAINS[self.target.toolchain].version()
         return self.cache.key(version, self.target.code_key, material)
 
     def find(self, key: str) -> Future[bytes] | None:
-        """The kernel with that key, if it is in the cache or being compiled."""
+        """The kernel with that key, if it is in the cache or being compiled; or its rejection."""
         running = self._running.get(key)
         if running is not None:
             return running
@@ -47,7 +50,10 @@ class Builder:
         if image is None:
             return None
         done: Future[bytes] = Future()
-        done.set_result(image)
+        if image.startswith(REJECTED):
+            done.set_exception(Rejected(image.removeprefix(REJECTED).decode()))
+        else:
+            done.set_result(image)
         return done
 
     def compile(self, key: str, text: str) -> Future[bytes]:
@@ -74,5 +80,8 @@ class Builder:
         self.close()
 
     def _keep(self, key: str, done: Future[bytes]) -> None:
-        if done.exception() is None:
+        error = done.exception()
+        if error is None:
             self.cache.put(key, done.result())
+        elif isinstance(error, Rejected):
+            self.cache.put(key, REJECTED + str(error).encode())

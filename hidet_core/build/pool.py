@@ -120,7 +120,7 @@ def _run(job: Job, worker: Worker | None) -> Worker | None:
             log.warning("kernels are compiled in this process: %s", error)
             _compile_here(job)
             return None
-    name = TOOLCHAINS[job.target.kind].name
+    name = TOOLCHAINS[job.target.toolchain].name
     job.result.set_exception(CompilerBug(name, f"the compiler process died: {said}"))
     return None
 
@@ -162,7 +162,7 @@ class Worker:
         watch = threading.Timer(SECONDS_PER_KERNEL, self.process.kill)
         watch.start()
         try:
-            request = {"kind": target.kind, "flags": target.flags}
+            request = {"toolchain": target.toolchain, "flags": target.flags}
             send(self.process.stdin, request, text.encode())
             answer = self._receive()
         except OSError:
@@ -177,7 +177,7 @@ class Worker:
             return image
         if header["rejected"]:
             raise Rejected(header["error"])
-        raise CompilerBug(TOOLCHAINS[target.kind].name, header["error"])
+        raise CompilerBug(TOOLCHAINS[target.toolchain].name, header["error"])
 
     def close(self) -> None:
         """End the process; it ends by itself when its input does."""

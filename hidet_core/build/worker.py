@@ -1,7 +1,7 @@
 """A compiler process: `python -m hidet_core.build.worker`, spoken to through pipes by `pool.Pool`.
 
 Frames on standard input and output: length of a JSON header, length of a body, header, body.  First
-it says what it is ({"toolchain": ...}); then every request {"kind", "flags"} (of a target) with a
+it says what it is ({"toolchain": ...}); then every request {"toolchain", "flags"} (of a target) with a
 source as body is answered by {"error": null} with the binary as body, or {"error": text,
 "rejected": whether it is the schedule's fault}.  It ends when its input does, so it never outlives
 its parent.
@@ -52,7 +52,7 @@ def main() -> None:
     while (request := receive(sys.stdin.buffer)) is not None:
         header, text = request
         try:
-            translate = TOOLCHAINS[header["kind"]].translate
+            translate = TOOLCHAINS[header["toolchain"]].translate
             image = translate(text.decode(), **header["flags"])
         except (ValueError, Rejected) as error:
             rejected = isinstance(error, Rejected)

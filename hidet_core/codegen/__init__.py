@@ -2,8 +2,18 @@
 programs in NumPy.
 """
 
+from __future__ import annotations
+
+from hidet_core.ir.stmt import Program
+from hidet_core.target import Target
+
 from .cuda import emit_cuda, launch_of
 from .interpreter import interpret
 from .llvm import emit
 
-__all__ = ["emit", "emit_cuda", "interpret", "launch_of"]
+__all__ = ["emit", "emit_cuda", "emit_for", "interpret", "launch_of"]
+
+
+def emit_for(program: Program, target: Target) -> str:
+    """The source of a lowered program in the language of the target's compiler."""
+    return emit(program) if target.kind == "cpu" else emit_cuda(program)

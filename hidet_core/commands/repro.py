@@ -31,8 +31,8 @@ class Repro:
     gives the seed, the sizes of symbols, threads and repeats.
     """
 
-    def __init__(self, name: str) -> None:
-        self.options = _parser().parse_args()
+    def __init__(self, name: str, target: str = "auto") -> None:
+        self.options, self.target = _parser().parse_args(), target
         self.sizes = dict(_size(text) for text in self.options.size)
         self.rng = np.random.default_rng(self.options.seed)
         self.builder = GraphBuilder(name, fold=False)
@@ -70,7 +70,8 @@ class Repro:
             sys.exit(f"--size: no symbol {', '.join(self.sizes)}; {_names(self.symbols)}")
         names = [f"out{k}" for k in range(len(self.outputs))]
         graph = self.builder.build(self.inputs, self.outputs, names, list(self.symbols))
-        compiled = compile_graph(graph, CompileOptions(debug=self.options.debug))
+        options = CompileOptions(target=self.target, debug=self.options.debug)
+        compiled = compile_graph(graph, options)
         executable = _runtime.Executable(compiled.plan, compiled.constants)
         feeds = {value.name: self._array(value) for value in self.inputs}
         agree = self._compare(graph, executable, feeds)

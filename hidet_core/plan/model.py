@@ -2,8 +2,8 @@
 
 Sizes, offsets, task counts and scalars are `Dim`s: ints, or int64 expressions over the plan's
 symbols (add, sub, mul, floordiv, mod, min, max). A symbol is a `Var` that is the size of some input
-axis; the runtime takes its value from the first such axis and checks all other dims. Launches run
-one after the other, in order.
+axis; the runtime takes its value from the first such axis and checks all other dims. Launches have
+the effect of running one after the other, in order.
 """
 
 from __future__ import annotations
@@ -42,33 +42,46 @@ class Buffer:
     index: of the plan's input or output, or of the constant array; 0 for TEMP, which lies in the
     arena. halo_key (TEMP only): the buffer has a border that stays zero. It is zeroed when the
     arena is made, and shares memory only with buffers of an equal key (the same layout, kernels
-    store into its interior only) that are not alive with it.
+    store into its interior only) that are not alive with it. A workspace that kernels find zero and
+    leave zero is such a buffer too. alignment: of its start, in bytes, that kernels rely on.
     """
 
     kind: BufferKind
     index: int
     bytes: Dim
     halo_key: str | None = None
+    alignment: int = 1
 
 
 @dataclass(frozen=True)
 class KernelCode:
-    """A function of an ELF relocatable object. Kernels with equal images share the loaded code.
+    """A function of an image. Kernels with equal images share the loaded code.
 
-    C signature: void symbol(void* const* args, const int64_t* scalars,
-                             int64_t task_begin, int64_t task_end)
+    On a CPU the image is an ELF relocatable object, `threads` is 0, and the C signature
+        void symbol(void* const* args, const int64_t* scalars,
+                    int64_t task_begin, int64_t task_end)
+    For CUDA it is what cuModuleLoadData takes; a block per task has `threads` threads and
+    `shared_bytes` of dynamic shared memory; parameters are the pointers, then the scalars (i64).
+    dependent: the kernel waits by itself (griddepcontrol.wait) for those before it, so it may start
+    before they end.
     """
 
     symbol: str
     image: bytes
+    threads: int = 0
+    shared_bytes: int = 0
+    dependent: bool = False
 
 
 @dataclass(frozen=True)
 class Argument:
-    """A pointer given to a kernel: offset_bytes into a buffer."""
+    """A pointer given to a kernel: offset_bytes into a buffer. stored: the kernel may write there;
+    else it only reads.
+    """
 
     buffer: int
     offset_bytes: Dim = 0
+    stored: bool = True
 
 
 @dataclass(frozen=True)
@@ -85,7 +98,10 @@ class Launch:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that the runtime needs to know of a partition, except the contents of the constants."""
+    """All that the runtime needs to know of a partition, except the contents of the constants.
+
+    device: where it runs, 'cpu' or 'cuda'.
+    """
 
     symbols: tuple[Var, ...]
     inputs: tuple[TensorSpec, ...]
@@ -94,3 +110,4 @@ class Plan:
     kernels: tuple[KernelCode, ...]
     launches: tuple[Launch, ...]
     name: str
+    device: str = "cpu"

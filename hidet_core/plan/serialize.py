@@ -1,14 +1,15 @@
 """A plan as bytes, and back; hidet_core/runtime/plan.cc is the native reader of this layout.
 
     header    "HIDETPLN", u32 version, u32 CRC-32 of the payload, u64 bytes of the payload
-    payload   str name; lists of: str symbol; code expression; tensor input; tensor output;
-              buffer; image; kernel; launch
+    payload   str name; u8 device (0: CPU, 1: CUDA); lists of: str symbol; code expression;
+              tensor input; tensor output; buffer; image; kernel; launch
     list      u32 count, elements         str    u32 bytes, UTF-8        code   u32 bytes, bytecode
-    tensor    str name, i32 ONNX dtype, list of expr          image  u64 bytes, ELF object
-    buffer    u8 kind, u32 index, expr bytes, i32 first, i32 last launch, u32 halo group (0: none)
-    kernel    str symbol, u32 image
-    launch    str name, u32 kernel, f64 work, expr tasks, list of (u32 buffer, expr offset),
-              list of expr scalar
+    tensor    str name, i32 ONNX dtype, list of expr          image  u64 bytes, machine code
+    buffer    u8 kind, u32 index, expr bytes, i32 first, i32 last launch, u32 halo group (0: none),
+              u32 alignment
+    kernel    str symbol, u32 image, u32 threads, u32 shared bytes, u8 is dependent
+    launch    str name, u32 kernel, f64 work, expr tasks,
+              list of (u32 buffer, expr offset, u8 is stored), list of expr scalar
 
 Little endian, not aligned. expr is the u32 index of an expression; equal expressions and equal
 images are stored once. Invariant: serialize(deserialize(data)) == data.
@@ -30,7 +31,8 @@ from .memory import lifetimes
 from .model import Argument, Buffer, BufferKind, Dim, KernelCode, Launch, Plan, TensorSpec
 
 MAGIC = b"HIDETPLN"
-VERSION = 1
+VERSION = 2
+DEVICES = ("cpu", "cuda")
 _HEADER = struct.Struct("<8sIIQ")
 
 T = TypeVar("T")
@@ -102,7 +104,7 @@ class _Writer:
         launches = _listed(map(self.launch, plan.launches))
         images = _listed(struct.pack("<Q", len(image)) + image for image in self.images.index)
         head = [
-            _text(plan.name),
+            _text(plan.name) + bytes([DEVICES.index(plan.device)]),
             _listed(_text(var.name) for var in plan.symbols),
             _listed(struct.pack("<I", len(code)) + code for code in self.expressions.index),
         ]
@@ -127,10 +129,13 @@ class _Writer:
         if buffer.halo_key is not None and buffer.kind is not BufferKind.TEMP:
             raise CompilerBug("plan", f"only temporary buffers have halos, not {buffer}")
         size = self.expression(buffer.bytes)
-        return struct.pack("<BIIiiI", buffer.kind, buffer.index, size, *life, halo)
+        alignment = buffer.alignment
+        return struct.pack("<BIIiiII", buffer.kind, buffer.index, size, *life, halo, alignment)
 
     def kernel(self, kernel: KernelCode) -> bytes:
-        return _text(kernel.symbol) + struct.pack("<I", self.images.add(kernel.image))
+        image = self.images.add(kernel.image)
+        sizes = (kernel.threads, kernel.shared_bytes)
+        return _text(kernel.symbol) + struct.pack("<III?", image, *sizes, kernel.dependent)
 
     def launch(self, launch: Launch) -> bytes:
         for what, index, count in [
@@ -140,7 +145,8 @@ class _Writer:
             if not 0 <= index < count:
                 raise CompilerBug("plan", f"launch {launch.name!r}: {what} {index} of {count}")
         args = _listed(
-            struct.pack("<II", arg.buffer, self.expression(arg.offset_bytes)) for arg in launch.args
+            struct.pack("<II?", arg.buffer, self.expression(arg.offset_bytes), arg.stored)
+            for arg in launch.args
         )
         scalars = _listed(struct.pack("<I", self.expression(dim)) for dim in launch.scalars)
         fixed = struct.pack("<IdI", launch.kernel, launch.work, self.expression(launch.tasks))
@@ -155,7 +161,7 @@ class _Reader:
         self.position = 0
 
     def read(self) -> Plan:
-        name = self.text()
+        name, device = self.text(), DEVICES[self.one("B")]
         self.symbols = self.list_of(lambda: Var(self.text()))
         self.dims = self.list_of(lambda: decode_dim(self.raw(self.one("I")), self.symbols))
         inputs, outputs = self.list_of(self.tensor), self.list_of(self.tensor)
@@ -164,7 +170,7 @@ class _Reader:
         kernels, launches = self.list_of(self.kernel), self.list_of(self.launch)
         if self.position != len(self.payload):
             raise ValueError(f"the plan has {len(self.payload) - self.position} bytes too many")
-        return Plan(self.symbols, inputs, outputs, buffers, kernels, launches, name)
+        return Plan(self.symbols, inputs, outputs, buffers, kernels, launches, name, device)
 
     def fields(self, code: str) -> tuple[Any, ...]:
         layout = struct.Struct("<" + code)
@@ -198,15 +204,18 @@ class _Reader:
         return TensorSpec(name, dtype, self.list_of(self.dim))
 
     def buffer(self) -> Buffer:
-        kind, index, size, _first, _last, halo = self.fields("BIIiiI")
-        return Buffer(BufferKind(kind), index, self.dims[size], f"halo{halo}" if halo else None)
+        kind, index, size, _first, _last, halo, alignment = self.fields("BIIiiII")
+        key = f"halo{halo}" if halo else None
+        return Buffer(BufferKind(kind), index, self.dims[size], key, alignment)
 
     def kernel(self) -> KernelCode:
-        return KernelCode(self.text(), self.images[self.one("I")])
+        symbol = self.text()
+        image, *sizes, dependent = self.fields("III?")
+        return KernelCode(symbol, self.images[image], *sizes, dependent)
 
     def launch(self) -> Launch:
         name = self.text()
         kernel, work = self.fields("Id")
         tasks = self.dim()
-        args = self.list_of(lambda: Argument(self.one("I"), self.dim()))
+        args = self.list_of(lambda: Argument(self.one("I"), self.dim(), self.one("?")))
         return Launch(kernel, args, self.list_of(self.dim), tasks, work, name)

@@ -1,7 +1,8 @@
 #include "hidet_core/runtime/executable.h"
 
-#include "hidet_core/runtime/frame_pool.h"
-#include "hidet_core/runtime/loaded_plan.h"
+#include <utility>
+
+#include "hidet_core/runtime/executable_impl.h"
 
 namespace hidet {
 namespace {
@@ -14,49 +15,35 @@ std::vector<TensorInfo> Describe(const std::vector<TensorSpec>& specs) {
 
 }  // namespace
 
-class Executable::Impl {
- public:
-  Impl(ByteSpan plan, const ConstantView* constants, size_t constant_count)
-      : loaded_(plan, constants, constant_count),
-        inputs_(Describe(loaded_.data().inputs)),
-        outputs_(Describe(loaded_.data().outputs)),
-        pool_(loaded_) {
-    FramePool::Lease first(
-        pool_);  // a static plan with impossible sizes fails here, not at run time
-  }
-
-  LoadedPlan loaded_;
-  std::vector<TensorInfo> inputs_;
-  std::vector<TensorInfo> outputs_;
-  FramePool pool_;
-};
-
 std::unique_ptr<Executable> Executable::Load(const uint8_t* plan, size_t bytes,
-                                             const ConstantView* constants, size_t constant_count) {
-  auto impl = std::make_unique<Impl>(ByteSpan{plan, bytes}, constants, constant_count);
+                                             const ConstantView* constants, size_t constant_count,
+                                             const DeviceOptions& options) {
+  PlanData data = ParsePlan(ByteSpan{plan, bytes});
+  const bool on_cpu = data.device == DeviceKind::kCpu;
+  auto impl = on_cpu ? LoadForCpu(std::move(data), constants, constant_count)
+                     : cuda::LoadForCuda(std::move(data), constants, constant_count, options);
   return std::unique_ptr<Executable>(new Executable(std::move(impl)));
 }
 
-Executable::Executable(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Executable::Executable(std::unique_ptr<Impl> impl)
+    : impl_(std::move(impl)),
+      inputs_(Describe(impl_->plan().inputs)),
+      outputs_(Describe(impl_->plan().outputs)) {}
+
 Executable::~Executable() = default;
 
-void Executable::Run(RunContext& context) const {
-  FramePool::Lease frame(impl_->pool_);
-  frame->Run(context, nullptr);
-}
+void Executable::Run(RunContext& context) const { impl_->Run(context, nullptr); }
 
 std::vector<LaunchRecord> Executable::Profile(RunContext& context) const {
   std::vector<LaunchRecord> records;
-  records.reserve(impl_->loaded_.data().launches.size());
-  FramePool::Lease frame(impl_->pool_);
-  frame->Run(context, &records);
+  records.reserve(impl_->plan().launches.size());
+  impl_->Run(context, &records);
   return records;
 }
 
-const std::string& Executable::name() const { return impl_->loaded_.data().name; }
-const std::vector<TensorInfo>& Executable::inputs() const { return impl_->inputs_; }
-const std::vector<TensorInfo>& Executable::outputs() const { return impl_->outputs_; }
-size_t Executable::constant_bytes() const { return impl_->loaded_.constant_bytes(); }
-size_t Executable::arena_bytes() const { return impl_->pool_.arena_bytes(); }
+DeviceKind Executable::device() const { return impl_->plan().device; }
+const std::string& Executable::name() const { return impl_->plan().name; }
+size_t Executable::constant_bytes() const { return impl_->constant_bytes(); }
+size_t Executable::arena_bytes() const { return impl_->arena_bytes(); }
 
 }  // namespace hidet

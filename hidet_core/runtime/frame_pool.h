@@ -3,18 +3,19 @@
 // Threading: all methods are thread-safe. Lifetime: leases end before the pool does.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <utility>
 #include <vector>
 
-#include "hidet_core/runtime/frame.h"
-
 namespace hidet {
 
+// Frame: has arena_bytes().
+template <typename Frame>
 class FramePool {
  public:
-  explicit FramePool(const LoadedPlan& loaded) : loaded_(loaded) {}
+  explicit FramePool(std::function<std::unique_ptr<Frame>()> make) : make_(std::move(make)) {}
 
   // A frame for one run, given back at the end of the scope, after an exception too.
   class Lease {
@@ -49,7 +50,7 @@ class FramePool {
       }
       idle_.reserve(++made_);  // so that Release, which runs in a destructor, never allocates
     }
-    return std::make_unique<Frame>(loaded_);
+    return make_();
   }
 
   void Release(std::unique_ptr<Frame> frame) {
@@ -57,7 +58,7 @@ class FramePool {
     idle_.push_back(std::move(frame));
   }
 
-  const LoadedPlan& loaded_;
+  std::function<std::unique_ptr<Frame>()> make_;
   mutable std::mutex mutex_;
   std::vector<std::unique_ptr<Frame>> idle_;  // last in, first out: its arena is warm in the caches
   size_t made_ = 0;

@@ -1,11 +1,11 @@
-// A parsed plan with its kernels loaded and its constants in place: what all runs share.
+// A parsed plan for a CPU with its kernels loaded and its constants in place: what all runs share.
 //
 // Ownership: owns code and constants. Threading: immutable after construction.
 #pragma once
 
 #include <vector>
 
-#include "hidet_core/runtime/executable.h"
+#include "hidet_core/runtime/constants.h"
 #include "hidet_core/runtime/launch.h"
 #include "hidet_core/runtime/module.h"
 #include "hidet_core/runtime/pages.h"
@@ -16,7 +16,7 @@ namespace hidet {
 class LoadedPlan {
  public:
   // Copies the constants. Throws Error(kInvalidPlan) if they do not fit the plan.
-  LoadedPlan(ByteSpan plan, const ConstantView* constants, size_t constant_count);
+  LoadedPlan(PlanData plan, const ConstantView* constants, size_t constant_count);
 
   const PlanData& data() const { return data_; }
   KernelFunction function(uint32_t kernel) const { return functions_[kernel]; }
@@ -25,8 +25,6 @@ class LoadedPlan {
 
  private:
   void LoadKernels();
-  void CheckConstants(const ConstantView* constants, size_t count) const;
-  void CopyConstants(const ConstantView* constants, size_t count);
 
   PlanData data_;
   std::vector<Module> modules_;  // one per image

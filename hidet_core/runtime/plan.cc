@@ -45,15 +45,16 @@ class PlanParser {
 
   PlanData Parse() {
     plan_.name = reader_.String();
+    plan_.device = ReadDevice();
     ReadList(4, plan_.symbols, [this] { return reader_.String(); });
     ReadList(4, plan_.expressions, [this] {
       return Expression::Parse(reader_.Bytes(reader_.Read<uint32_t>()), plan_.symbols.size());
     });
     ReadList(12, plan_.inputs, [this] { return ReadTensor(); });
     ReadList(12, plan_.outputs, [this] { return ReadTensor(); });
-    ReadList(21, plan_.buffers, [this] { return ReadBuffer(); });
+    ReadList(25, plan_.buffers, [this] { return ReadBuffer(); });
     ReadList(8, plan_.images, [this] { return reader_.Bytes(reader_.Read<uint64_t>()); });
-    ReadList(8, plan_.kernels, [this] { return ReadKernel(); });
+    ReadList(17, plan_.kernels, [this] { return ReadKernel(); });
     ReadList(28, plan_.launches, [this] { return ReadLaunch(); });
     if (reader_.remaining() != 0) {
       Fail(ErrorCode::kInvalidPlan, "the plan has %zu bytes too many", reader_.remaining());
@@ -78,6 +79,20 @@ class PlanParser {
   }
 
   ExpressionId ReadExpressionId() { return ReadIndex(plan_.expressions.size(), "expression"); }
+
+  DeviceKind ReadDevice() {
+    const auto device = reader_.Read<uint8_t>();
+    if (device > static_cast<uint8_t>(DeviceKind::kCuda)) {
+      Fail(ErrorCode::kInvalidPlan, "device kind %d is unknown", device);
+    }
+    return static_cast<DeviceKind>(device);
+  }
+
+  bool ReadFlag(const char* what) {
+    const auto flag = reader_.Read<uint8_t>();
+    if (flag > 1) Fail(ErrorCode::kInvalidPlan, "%s: expected 0 or 1, got %d", what, flag);
+    return flag == 1;
+  }
 
   TensorSpec ReadTensor() {
     TensorSpec tensor;
@@ -107,6 +122,11 @@ class PlanParser {
     buffer.first = reader_.Read<int32_t>();
     buffer.last = reader_.Read<int32_t>();
     buffer.halo = reader_.Read<uint32_t>();
+    buffer.alignment = reader_.Read<uint32_t>();
+    if (buffer.alignment == 0 || (buffer.alignment & (buffer.alignment - 1)) != 0) {
+      Fail(ErrorCode::kInvalidPlan, "buffer alignment: expected a power of two, got %u",
+           buffer.alignment);
+    }
     return buffer;
   }
 
@@ -125,6 +145,13 @@ class PlanParser {
     KernelSpec kernel;
     kernel.symbol = reader_.String();
     kernel.image = ReadIndex(plan_.images.size(), "kernel image");
+    kernel.threads = reader_.Read<uint32_t>();
+    kernel.shared_bytes = reader_.Read<uint32_t>();
+    kernel.dependent = ReadFlag("kernel flag 'dependent'");
+    if ((kernel.threads > 0) != (plan_.device == DeviceKind::kCuda)) {
+      Fail(ErrorCode::kInvalidPlan, "kernel '%s': %u threads do not fit the plan's device",
+           kernel.symbol.c_str(), kernel.threads);
+    }
     return kernel;
   }
 
@@ -139,9 +166,10 @@ class PlanParser {
            launch.name.c_str(), launch.work_ns);
     }
     launch.tasks = ReadExpressionId();
-    ReadList(8, launch.args, [this] {
+    ReadList(9, launch.args, [this] {
       const uint32_t buffer = ReadIndex(plan_.buffers.size(), "buffer");
-      return ArgumentSpec{buffer, ReadExpressionId()};
+      const ExpressionId offset = ReadExpressionId();
+      return ArgumentSpec{buffer, offset, ReadFlag("argument flag 'stored'")};
     });
     ReadList(4, launch.scalars, [this] { return ReadExpressionId(); });
     return launch;

@@ -12,10 +12,11 @@
 #include "hidet_core/runtime/data_type.h"
 #include "hidet_core/runtime/expression.h"
 #include "hidet_core/runtime/reader.h"
+#include "hidet_core/runtime/run_context.h"
 
 namespace hidet {
 
-constexpr uint32_t kPlanVersion = 1;
+constexpr uint32_t kPlanVersion = 2;
 
 using ExpressionId = uint32_t;  // index into PlanData::expressions
 
@@ -34,16 +35,21 @@ struct BufferSpec {
   int32_t first;  // first and last launch that use a kTemp buffer; first > last: never used
   int32_t last;
   uint32_t halo;  // 0: none; else the buffers of one halo group have the same number
+  uint32_t alignment;  // of its start, a power of two
 };
 
 struct KernelSpec {
   std::string symbol;
   uint32_t image;
+  uint32_t threads;  // of a block on a GPU
+  uint32_t shared_bytes;
+  bool dependent;  // waits by itself for the kernels before it
 };
 
 struct ArgumentSpec {
   uint32_t buffer;
   ExpressionId offset_bytes;
+  bool stored;  // the kernel may write there
 };
 
 struct LaunchSpec {
@@ -63,6 +69,7 @@ struct SymbolBinding {
 
 struct PlanData {
   std::string name;
+  DeviceKind device;
   std::vector<std::string> symbols;
   std::vector<SymbolBinding> bindings;  // one per symbol
   std::vector<Expression> expressions;

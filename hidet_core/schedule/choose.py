@@ -6,6 +6,7 @@ it like best.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from hidet_core.base.errors import Unsupported
@@ -55,7 +56,9 @@ def candidates(problem: Problem, target: Target) -> list[Candidate]:
     return sorted(found, key=lambda candidate: candidate.cost)
 
 
-def schedule(problem: Problem, target: Target) -> Scheduled:
-    """The problem's program with the chosen config."""
-    _, template, config = candidates(problem, target)[0]
-    return template.build(problem, config, target)
+def schedules(problem: Problem, target: Target) -> Iterator[Scheduled]:
+    """The problem's program with each config, best first: the compiler may reject some. Raises
+    Unsupported where there is none.
+    """
+    for _, template, config in candidates(problem, target):
+        yield template.build(problem, config, target)

@@ -28,7 +28,7 @@ class Problem:
     intermediate).
 
     inputs and output have the strides of their storage. constant[k], computed[k]: see the module.
-    exact: sums are to be direct ones.
+    exact: sums are to be direct ones. allow_tf32: products of f32 may be of TF32.
     """
 
     op: str
@@ -39,6 +39,7 @@ class Problem:
     constant: tuple[bool, ...]
     computed: tuple[bool, ...]
     exact: bool = False
+    allow_tf32: bool = False
     name: str = "kernel"
 
 
@@ -48,11 +49,14 @@ class Scheduled:
     repacked form).
 
     packed[k] = (buffer, pack): the program reads `buffer` instead of input k, filled at compile
-    time by pack(array). task_ns: estimated nanoseconds of one parallel task on one core, by which
-    the runtime splits the work.
+    time by pack(array). workspace: parameters of the program that are neither inputs nor output,
+    scratch memory; True: it is zero when the kernel starts, and the kernel leaves it zero.
+    task_ns: estimated nanoseconds of one parallel task on one core, by which the runtime splits the
+    work.
     """
 
     program: Program
     packed: Mapping[int, tuple[Buffer, Pack]] = field(default_factory=dict)
     config: str = ""
     task_ns: float = 10_000.0
+    workspace: Mapping[Buffer, bool] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from kernels, options, reports, the trace of all stages.
 from .assemble import assemble
 from .describe import config_text, group_text
 from .draft import Draft, draft_group
-from .kernel import Kernel, KernelReport, PartitionReport, wait
+from .kernel import Kernel, KernelReport, PartitionReport, settle
 from .options import CompileOptions
 from .repro import repro_text
 from .summary import tell_model
@@ -23,6 +23,6 @@ __all__ = [
     "draft_group",
     "group_text",
     "repro_text",
+    "settle",
     "tell_model",
-    "wait",
 ]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from hidet_core.compute.dims import product
 from hidet_core.graph.graph import Graph, Value
 from hidet_core.graph.storage import Root, Storage
-from hidet_core.ir.expr import Const, Expr, minimum
+from hidet_core.ir.expr import Buffer, Const, Expr, Load, minimum
+from hidet_core.ir.node import all_fields, walk
 from hidet_core.ir.printer import text
+from hidet_core.ir.stmt import Prefetch, Program
 from hidet_core.plan import Argument, BufferKind, Dim, KernelCode, Launch, Plan, TensorSpec
 from hidet_core.plan import Buffer as PlanBuffer
 from hidet_core.schedule.problem import Pack
@@ -20,9 +24,15 @@ MIN_TASK_NS = 1.0
 
 
 def assemble(
-    graph: Graph, storage: Mapping[Value, Storage], kernels: Sequence[Kernel]
+    graph: Graph,
+    storage: Mapping[Value, Storage],
+    kernels: Sequence[Kernel],
+    device: str = "cpu",
 ) -> tuple[Plan, list[np.ndarray]]:
-    """The plan, and the constant arrays that it refers to by number."""
+    """The plan for a device ('cpu' or 'cuda'), and the constant arrays that it refers to by number.
+
+    For CUDA each kernel has its `launch`.
+    """
     memory = _Memory(graph, storage)
     codes: list[KernelCode] = []
     numbers: dict[bytes, int] = {}  # of images: equal kernels share their code
@@ -31,7 +41,7 @@ def assemble(
         image = kernel.image.result()
         if image not in numbers:
             numbers[image] = len(codes)
-            codes.append(KernelCode(kernel.program.name, image))
+            codes.append(KernelCode(kernel.program.name, image, *kernel.launch))
         launches.append(_launch(kernel, numbers[image], memory))
     plan = Plan(
         symbols=graph.symbols,
@@ -41,6 +51,7 @@ def assemble(
         kernels=tuple(codes),
         launches=tuple(launches),
         name=graph.name,
+        device=device,
     )
     return plan, memory.constants
 
@@ -53,17 +64,32 @@ def _launch(kernel: Kernel, code: int, memory: _Memory) -> Launch:
     program, scheduled = kernel.program, kernel.scheduled
     anchor = kernel.draft.group.anchor
     packed = {buffer: (anchor.inputs[k], pack) for k, (buffer, pack) in scheduled.packed.items()}
+    stored = stored_buffers(program)
     arguments = []
     for param in program.params:
         if param in packed:
             value, pack = packed[param]
             form = (anchor.op.name, param.shape, scheduled.config)
-            arguments.append(memory.packed(value, form, pack))
+            argument = memory.packed(value, form, pack)
+        elif param in scheduled.workspace:
+            argument = memory.workspace(param, scheduled.workspace[param])
         else:
-            arguments.append(memory.argument(kernel.draft.values[param]))
+            argument = memory.argument(kernel.draft.values[param], param.alignment)
+        arguments.append(replace(argument, stored=param in stored))
     work = max(float(scheduled.task_ns), MIN_TASK_NS)
     tasks = _dim(program.tasks)
     return Launch(code, tuple(arguments), tuple(program.scalars), tasks, work, program.name)
+
+
+def stored_buffers(program: Program) -> set[Buffer]:
+    """The buffers that a program may write: those used by more than loads."""
+    return {
+        value
+        for node in walk(program.body)
+        if not isinstance(node, (Load, Prefetch))
+        for value in (getattr(node, name) for name in all_fields(type(node)))
+        if isinstance(value, Buffer)
+    }
 
 
 class _Memory:
@@ -75,8 +101,8 @@ class _Memory:
         self.constants: list[np.ndarray] = []
         self.places: dict[object, int] = {}
 
-    def argument(self, value: Value) -> Argument:
-        """Where a value lies."""
+    def argument(self, value: Value, alignment: int) -> Argument:
+        """Where a value lies; alignment: that the kernel relies on, in bytes."""
         if value in self.graph.constants:
             return Argument(self._constant(value, self.graph.constants[value]))
         storage = self.storage[value]
@@ -85,9 +111,20 @@ class _Memory:
         if storage.root not in self.places:
             kind, index = self._kind(storage.root.value)
             self._add(storage.root, PlanBuffer(kind, index, bytes_, _halo_key(storage.root)))
+        number = self.places[storage.root]
+        buffer = self.buffers[number]
+        self.buffers[number] = replace(buffer, alignment=max(buffer.alignment, alignment))
         # the place of a value without elements may lie behind the end
         offset = minimum(_dim(storage.offset * size), bytes_)
-        return Argument(self.places[storage.root], _dim(offset))
+        return Argument(number, _dim(offset))
+
+    def workspace(self, param: Buffer, is_zero: bool) -> Argument:
+        """Scratch memory of one launch."""
+        size = _dim(product(param.shape) * param.dtype.bytes)
+        key = f"zero {len(self.buffers)}" if is_zero else None
+        alignment = max(param.alignment, 1)
+        self.buffers.append(PlanBuffer(BufferKind.TEMP, 0, size, key, alignment))
+        return Argument(len(self.buffers) - 1)
 
     def packed(self, value: Value, form: Hashable, pack: Pack) -> Argument:
         """A constant as a schedule wants it; equal forms mean equal arrays."""

@@ -14,9 +14,13 @@ from hidet_core.graph.graph import Graph, Operator, Value
 from hidet_core.graph.groups import FusionGroup
 from hidet_core.graph.storage import Storage
 from hidet_core.ir.expr import Buffer, Const, Var
+from hidet_core.ir.halves import single
 from hidet_core.schedule.problem import Problem
 
+from .options import CompileOptions
+
 MAX_NAME = 60
+DEFAULT = CompileOptions()
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +43,9 @@ def draft_group(
     graph: Graph,
     storage: Mapping[Value, Storage],
     readers: Mapping[Value, Sequence[Operator]],
-    exact: bool = False,
+    options: CompileOptions = DEFAULT,
 ) -> Draft:
-    """readers: the operators that read a value (`consumers(graph)`). exact: no Winograd."""
+    """readers: the operators that read a value (`consumers(graph)`)."""
     buffers = _Buffers(graph, storage)
     defined = {operator: buffers.define(operator) for operator in group.operators}
     prologue = {buffers.of(o.output): defined[o][-1] for o in group.prologue}
@@ -51,7 +55,11 @@ def draft_group(
     return Draft(
         group,
         "_".join(dict.fromkeys(operator.op.name for operator in group.operators))[:MAX_NAME],
-        replace(_problem(group.anchor, defined[group.anchor], buffers, prologue), exact=exact),
+        replace(
+            _problem(group.anchor, defined[group.anchor], buffers, prologue),
+            exact=not options.winograd,
+            allow_tf32=options.allow_tf32,
+        ),
         prologue,
         tuple(
             _step(operator, defined[operator][-1], running, buffers) for operator in group.epilogue
@@ -89,7 +97,7 @@ class _Buffers:
             array = self.graph.constants.get(value)
             if array is not None and array.size == 1:
                 axes = tuple(Var(f"i{k}") for k in range(array.ndim))
-                item = array.reshape(-1)[0].item()
+                item = single(array.reshape(-1)[0]).item()
                 found[buffer] = Definition(buffer, axes, Const(item, value.type.dtype))
         return found
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from hidet_core.base.errors import Rejected, Unsupported
 from hidet_core.ir.stmt import Program
 from hidet_core.schedule.problem import Scheduled
 
@@ -31,13 +32,19 @@ class PartitionReport:
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """program: scheduled and fused; image: its machine code, once compiled; trace: its own."""
+    """program: scheduled and fused; image: its machine code, once compiled; trace: its own.
+
+    launch: threads of a block and its bytes of shared memory, (0, 0) on a CPU. others: the same
+    draft with the next configs, should the compiler reject this one.
+    """
 
     draft: Draft
     scheduled: Scheduled
     program: Program
     image: Future[bytes]
     trace: Trace
+    launch: tuple[int, int] = (0, 0)
+    others: Iterator[Kernel] = field(default_factory=lambda: iter(()))
 
     @property
     def report(self) -> KernelReport:
@@ -45,8 +52,18 @@ class Kernel:
         return KernelReport(self.program.name, ops, self.scheduled.config)
 
 
-def wait(kernels: Iterable[Kernel]) -> None:
-    """Until all are compiled. Raises CompilerBug where LLVM refused one."""
-    for kernel in kernels:
-        with kernel.trace:
-            kernel.image.result()
+def settle(kernel: Kernel) -> Kernel:
+    """The kernel once it is compiled: the first of its configs that the compiler does not reject.
+    Raises CompilerBug where the compiler failed, Unsupported where it rejected all configs.
+    """
+    with kernel.trace as trace:
+        tried, current = [], kernel
+        while isinstance(error := current.image.exception(), Rejected):
+            tried.append(f"{current.scheduled.config}: {error}")
+            trace.note("rejected.txt", "\n".join(tried) + "\n")
+            following = next(kernel.others, None)
+            if following is None:
+                raise Unsupported(kernel.program.name, f"no config compiles; {tried[0]}")
+            current = following
+        current.image.result()
+    return current

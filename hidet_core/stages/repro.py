@@ -21,6 +21,7 @@ from hidet_core.ir.dtypes import DType
 from hidet_core.ir.expr import Binary, Const, Expr, Var, free_vars, wrap
 from hidet_core.ir.simplify import simplify_dim
 from hidet_core.ir.substitute import substitute
+from hidet_core.target import Target
 
 from .draft import Draft
 
@@ -44,17 +45,18 @@ from hidet_core.commands.repro import Repro
 from hidet_core.ir.dtypes import dtype  # noqa: F401
 from hidet_core.ir.expr import maximum, minimum  # noqa: F401
 
-repro = Repro({name!r})
+repro = Repro({name!r}, target={target!r})
 '''
 
 
-def repro_text(draft: Draft, graph: Graph, path: str) -> str:
+def repro_text(draft: Draft, graph: Graph, path: str, target: Target) -> str:
     """The script of a group; one that says why where it cannot be printed."""
     try:
         body = "\n".join(_Script(draft, graph).lines())
     except Unsupported as missing:
         return f"raise SystemExit({str(missing)!r})\n"
-    header = HEADER.format(title=f"The kernel {path} alone.", name=draft.name)
+    kind = target.kind if target.kind == "cpu" else target.name
+    header = HEADER.format(title=f"The kernel {path} alone.", name=draft.name, target=kind)
     return f"{header}{body}\n\nrepro.main()\n"
 
 

@@ -2,10 +2,10 @@
 
 HIDET_DUMP=dir writes dir/<graph>-<hash>/graph/NN_<pass>.txt and, for each kernel of it,
 dir/<graph>-<hash>/kernel_NNN_<name>/: NN_<stage>.txt with `(unchanged)` where a stage changed
-nothing, source.ll, kernel.s, repro.py, times.txt. The hash (of the graph's text) keeps partitions
-of one model apart and is the same in the next run, so that HIDET_OVERRIDE=dir finds the source.ll
-edited there. Dumping changes no result. A stage that fails leaves the text of all before it and
-error.txt, and its error names the folder.
+nothing, source.ll (or .cu), kernel.s, repro.py, times.txt. The hash (of the graph's text) keeps
+partitions of one model apart and is the same in the next run, so that HIDET_OVERRIDE=dir finds the
+source edited there. Dumping changes no result. A stage that fails leaves the text of all before it
+and error.txt, and its error names the folder.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ from .options import CompileOptions
 T = TypeVar("T")
 log = logging.getLogger("hidet_core.trace")
 HASH_DIGITS = 8
-SOURCE, REPRO = "source.ll", "repro.py"
+SOURCES = {"cpu": "source.ll", "cuda": "source.cu"}  # by kind of target
+REPRO = "repro.py"
 USER_KERNELS = "user_kernels"
 
 
@@ -66,8 +67,10 @@ class Trace:
     As a context manager it says of errors inside where the dump is.
     """
 
-    def __init__(self, path: str, settings: Settings, stages: int = 0) -> None:
-        self.path, self.settings = path, settings
+    def __init__(
+        self, path: str, settings: Settings, stages: int = 0, source_name: str = SOURCES["cpu"]
+    ) -> None:
+        self.path, self.settings, self.source_name = path, settings, source_name
         self.folder = None if settings.dump is None else settings.dump / path
         self.stages = stages
         self.stage = ""  # the last one that came through
@@ -76,8 +79,10 @@ class Trace:
         self._clear()
 
     @classmethod
-    def open(cls, graph: Graph, options: CompileOptions) -> Trace:
-        return cls(f"{_unique(graph.name, str(graph))}/graph", Settings.read(options))
+    def open(cls, graph: Graph, options: CompileOptions, kind: str = "cpu") -> Trace:
+        """kind: of the target."""
+        path = f"{_unique(graph.name, str(graph))}/graph"
+        return cls(path, Settings.read(options), source_name=SOURCES[kind])
 
     @classmethod
     def user(cls, name: str, content: str) -> Trace:
@@ -88,7 +93,8 @@ class Trace:
     def kernel(self, number: int, name: str) -> Trace:
         """The trace of a kernel of this graph; its file 00 is a note, of the group."""
         model = self.path.rpartition("/")[0]
-        return Trace(f"{model}/{_file_name(f'kernel_{number:03}_{name}')}", self.settings, 1)
+        path = f"{model}/{_file_name(f'kernel_{number:03}_{name}')}"
+        return Trace(path, self.settings, 1, self.source_name)
 
     @property
     def is_active(self) -> bool:
@@ -120,16 +126,18 @@ class Trace:
         """The edited source that replaces the generated one, if there is any."""
         if self.settings.override is None:
             return None
-        path = self.settings.override / self.path / SOURCE
+        path = self.settings.override / self.path / self.source_name
         return path.read_text() if path.is_file() else None
 
     def source(self, source: str) -> str:
         """The source itself, after it was dumped with the command that repeats its kernel."""
         self.stage = "codegen"
         if self.folder is not None:
-            command = f"; repeat: python -m hidet_core repro {self.folder.absolute()}\n"
-            has_repro = (self.folder / REPRO).exists() and not source.startswith("; repeat:")
-            self._write(SOURCE, (command if has_repro else "") + source)
+            comment = ";" if self.source_name == SOURCES["cpu"] else "//"
+            repeat = f"{comment} repeat:"
+            command = f"{repeat} python -m hidet_core repro {self.folder.absolute()}\n"
+            has_repro = (self.folder / REPRO).exists() and not source.startswith(repeat)
+            self._write(self.source_name, (command if has_repro else "") + source)
         if self.settings.debug >= ladder.SOURCE:
             ladder.tell(f"{self.path}: source\n{source}")
         return source

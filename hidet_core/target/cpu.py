@@ -40,6 +40,11 @@ class Cpu:
         return self.vector_bytes // element_bytes
 
     @property
+    def toolchain(self) -> str:
+        """Who makes machine code for it."""
+        return "cpu"
+
+    @property
     def code_key(self) -> str:
         """All of the row that generated machine code depends on."""
         return f"{self.isa}|{self.vector_bytes}|{self.llvm_cpu}|{self.features}"

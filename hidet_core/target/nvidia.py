@@ -42,16 +42,22 @@ class Cuda:
     registers_per_thread: int = 255
     registers_per_multiprocessor: int = 64 * KB
     shared_bytes_reserved: int = 1 * KB  # of every block, by the driver
+    emulated: bool = False  # runs on the emulated driver: images are made by g++
 
     @property
     def code_key(self) -> str:
         """All of the row that generated machine code depends on."""
-        return self.arch
+        return f"emulated {self.arch}" if self.emulated else self.arch
+
+    @property
+    def toolchain(self) -> str:
+        """Who makes machine code for it."""
+        return "emulated" if self.emulated else "cuda"
 
     @property
     def flags(self) -> dict[str, str]:
         """What the compiler of this target is told."""
-        return {"arch": self.arch}
+        return {} if self.emulated else {"arch": self.arch}
 
     def resident_blocks(self, threads: int, registers: int, shared_bytes: int) -> int:
         """Blocks that one multiprocessor holds at once; registers: per thread. 0 where a block does

@@ -9,7 +9,7 @@ import pytest
 from hidet_core.emulator import FOLDER, compiler
 
 DRIVER = FOLDER / "driver"
-HEADER = DRIVER / "cuda_abi.h"
+HEADER = FOLDER.parent / "runtime/cuda/cuda_abi.h"
 OFFICIAL = [*sorted(Path("/usr/local").glob("cuda*/include/cuda.h")), Path("/usr/include/cuda.h")]
 FOUND = [path for path in OFFICIAL if path.exists()]
 ENUMERATOR = re.compile(r"^  (CU(?:DA)?_\w+) = ", re.MULTILINE)

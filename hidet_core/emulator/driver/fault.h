@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <string>
 
-#include "hidet_core/emulator/driver/cuda_abi.h"
+#include "hidet_core/runtime/cuda/cuda_abi.h"
 
 namespace hidet::emu {
 

@@ -49,11 +49,11 @@ ArrayContext::ArrayContext(const py::list& inputs, std::vector<DataType> output_
   }
 }
 
-void* ArrayContext::Output(size_t index, const int64_t* dims, size_t rank) {
+OutputView ArrayContext::Output(size_t index, const int64_t* dims, size_t rank) {
   const py::gil_scoped_acquire gil;
   const std::vector<py::ssize_t> shape(dims, dims + rank);
   outputs_[index] = py::array(ToNumpy(output_types_[index]), shape);
-  return outputs_[index].mutable_data();
+  return {outputs_[index].mutable_data()};
 }
 
 void ArrayContext::ParallelFor(void (*function)(void*, size_t), size_t total, void* user) {

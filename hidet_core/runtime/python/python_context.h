@@ -24,7 +24,7 @@ class ArrayContext : public RunContext {
   ArrayContext(const pybind11::list& inputs, std::vector<DataType> output_types, ThreadPool* pool);
 
   TensorView Input(size_t index) override { return views_[index]; }
-  void* Output(size_t index, const int64_t* dims, size_t rank) override;
+  OutputView Output(size_t index, const int64_t* dims, size_t rank) override;
   void ParallelFor(void (*function)(void*, size_t), size_t total, void* user) override;
   size_t Threads() const override { return pool_ == nullptr ? 1 : pool_->threads(); }
 

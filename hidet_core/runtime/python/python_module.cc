@@ -14,6 +14,7 @@
 #include "hidet_core/runtime/executable.h"
 #include "hidet_core/runtime/module.h"
 #include "hidet_core/runtime/python/python_context.h"
+#include "hidet_core/runtime/python/python_cuda.h"
 #include "hidet_core/runtime/python/python_kernels.h"
 
 namespace py = pybind11;
@@ -163,4 +164,5 @@ PYBIND11_MODULE(_runtime, module) {
   hidet::python::DefineExecutable(module, pools);
   hidet::python::DefineModule(module);
   hidet::python::DefineKernelFunctions(module, pools);
+  hidet::python::DefineCuda(module);
 }

@@ -2,10 +2,10 @@
 
 from ..template import Template
 from .injective import Injective
-from .matmul import Matmul
 from .reduce import ReduceTemplate
 from .rows import Rows
+from .simt import Simt
 
-TEMPLATES: tuple[Template, ...] = (Matmul(), Rows(), Injective(), ReduceTemplate())
+TEMPLATES: tuple[Template, ...] = (Simt(), Rows(), Injective(), ReduceTemplate())
 
 __all__ = ["TEMPLATES"]

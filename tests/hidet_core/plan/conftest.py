@@ -16,7 +16,7 @@ def plan():
         inputs=(TensorSpec("eingang-ä", f32, (n, 3)),),
         outputs=(TensorSpec("y", i64, ()),),
         buffers=(
-            Buffer(BufferKind.INPUT, 0, size),
+            Buffer(BufferKind.INPUT, 0, size, alignment=16),
             Buffer(BufferKind.TEMP, 0, size, "halo1"),
             Buffer(BufferKind.TEMP, 0, maximum(size, 64)),
             Buffer(BufferKind.TEMP, 0, size, "halo1"),
@@ -27,7 +27,12 @@ def plan():
         kernels=(KernelCode("a", b"one image"), KernelCode("b", b"one image")),
         launches=(
             Launch(
-                0, (Argument(0), Argument(1, 16), Argument(5)), (n, 7), (n + 15) // 16, 2.5, "A"
+                0,
+                (Argument(0, stored=False), Argument(1, 16), Argument(5)),
+                (n, 7),
+                (n + 15) // 16,
+                2.5,
+                "A",
             ),
             Launch(1, (Argument(1), Argument(2)), (), 1, 0.0, "B"),
             Launch(0, (Argument(2), Argument(3, size), Argument(6)), (n % 3,), n, 1e9, "C"),

@@ -21,25 +21,35 @@ def code(dim, plan):
 
 
 def resealed(payload):
-    return struct.pack("<8sIIQ", b"HIDETPLN", 1, zlib.crc32(payload), len(payload)) + payload
+    return struct.pack("<8sIIQ", b"HIDETPLN", 2, zlib.crc32(payload), len(payload)) + payload
 
 
-def test_round_trip(plan):
+def for_cuda(plan):
+    """The same plan for a GPU, with everything that only such plans have."""
+    first, last = plan.kernels
+    kernels = (replace(first, threads=128), replace(last, threads=32, shared_bytes=50_000))
+    return replace(plan, device="cuda", kernels=(kernels[0], replace(kernels[1], dependent=True)))
+
+
+@pytest.mark.parametrize("change", [lambda plan: plan, for_cuda], ids=["cpu", "cuda"])
+def test_round_trip(plan, change):
+    plan = change(plan)
     data = serialize(plan)
     back = deserialize(data)
     assert serialize(back) == data
-    assert (back.name, back.kernels) == (plan.name, plan.kernels)
+    assert (back.name, back.kernels, back.device) == (plan.name, plan.kernels, plan.device)
     assert [var.name for var in back.symbols] == ["n"]
     assert [(t.name, t.dtype, len(t.shape)) for t in (*back.inputs, *back.outputs)] == [
         (t.name, t.dtype, len(t.shape)) for t in (*plan.inputs, *plan.outputs)
     ]
     for old, new in zip(plan.buffers, back.buffers, strict=True):
         assert (new.kind, new.index, new.halo_key) == (old.kind, old.index, old.halo_key)
+        assert new.alignment == old.alignment
         assert code(new.bytes, back) == code(old.bytes, plan)
     for old, new in zip(plan.launches, back.launches, strict=True):
         assert (new.kernel, new.work, new.name) == (old.kernel, old.work, old.name)
         assert code(new.tasks, back) == code(old.tasks, plan)
-        assert [arg.buffer for arg in new.args] == [arg.buffer for arg in old.args]
+        assert [(a.buffer, a.stored) for a in new.args] == [(a.buffer, a.stored) for a in old.args]
         assert [code(s, back) for s in new.scalars] == [code(s, plan) for s in old.scalars]
 
 
@@ -58,7 +68,7 @@ def test_plans_are_deterministic(plan):
     [
         (lambda data: b"", "at least 24 bytes, got 0"),
         (lambda data: b"X" + data[1:], "no plan"),
-        (lambda data: data[:8] + b"\2" + data[9:], "version 2"),
+        (lambda data: data[:8] + b"\1" + data[9:], "version 1"),
         (lambda data: data[:-1], "damaged"),
         (lambda data: data[:40] + bytes([data[40] ^ 1]) + data[41:], "damaged"),
         (lambda data: resealed(data[HEADER:-3]), "truncated"),
@@ -115,6 +125,10 @@ def test_impossible_plans_are_refused_when_loaded(plan):
     assert "refers to input 5 of 1" in load_error(strange)
     busy = replace(plan, launches=(replace(plan.launches[0], work=float("nan")),))
     assert "launch 'A' has work nan ns per task" in load_error(busy)
+    odd = replace(plan, buffers=(replace(plan.buffers[0], alignment=12), *plan.buffers[1:]))
+    assert "buffer alignment: expected a power of two, got 12" in load_error(odd)
+    mixed = replace(plan, device="cuda")
+    assert "kernel 'a': 0 threads do not fit the plan's device" in load_error(mixed)
 
 
 def test_impossible_plans_are_refused_when_written(plan):

@@ -67,8 +67,8 @@ class Context : public hidet::RunContext {
     const int64_t* shape = i == 0 ? x_shape_ : k_shape_;
     return {i == 0 ? x_.data() : k_.data(), shape, 2, hidet::DataType::kFloat};
   }
-  void* Output(size_t i, const int64_t*, size_t) override {
-    return i == 0 ? sums_.data() : scaled_.data();
+  hidet::OutputView Output(size_t i, const int64_t*, size_t) override {
+    return {i == 0 ? sums_.data() : scaled_.data()};
   }
   void Fill(float value) { x_.assign(x_.size(), value); }
   // Whether sums is `sum` and scaled is `scaled` in all places.

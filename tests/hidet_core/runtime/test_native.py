@@ -24,10 +24,12 @@ pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs a C++ compiler")
 
 def build(folder, flags):
     """The driver and the runtime as one translation unit: the quickest way to compile them."""
-    sources = [HERE / "native_driver.cc", *sorted((ROOT / "hidet_core/runtime").glob("*.cc"))]
+    runtime = ROOT / "hidet_core/runtime"
+    parts = (path for path in sorted(runtime.rglob("*.cc")) if path.parent.name != "python")
+    sources = [HERE / "native_driver.cc", *parts]
     unit, program = folder / "unit.cc", folder / "driver"
     unit.write_text("".join(f'#include "{path}"\n' for path in reversed(sources)))
-    command = [COMPILER, "-std=c++17", *flags, "-I", ROOT, unit, "-o", program, "-pthread"]
+    command = [COMPILER, "-std=c++17", *flags, "-I", ROOT, unit, "-o", program, "-pthread", "-ldl"]
     done = subprocess.run(command, capture_output=True, text=True)
     if re.search(r"cannot find .*(asan|ubsan|tsan)", done.stderr):
         pytest.skip("the sanitizer's library is not installed")

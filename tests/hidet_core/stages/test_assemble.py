@@ -1,12 +1,17 @@
 """From kernels to a plan: buffers, shared code, constants packed once, offsets."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from hidet_core.base.errors import BadOption
 from hidet_core.build.llvm import compile_object
 from hidet_core.codegen import emit
-from hidet_core.plan import BufferKind
+from hidet_core.ir.dtypes import f32, i32
+from hidet_core.ir.expr import Buffer
+from hidet_core.ir.node import rebuild
+from hidet_core.plan import BufferKind, deserialize, serialize
 from hidet_core.stages import CompileOptions, assemble
 from tests.hidet_core.compiled import CPU, Net, compiled, lowered
 
@@ -103,3 +108,40 @@ def test_options_name_what_is_allowed():
     assert CompileOptions(target="cpu").target == "cpu"
     with pytest.raises(BadOption, match=r"target.*tpu"):
         CompileOptions(target="tpu")
+
+
+def test_workspaces_are_temporaries_of_one_launch():
+    net = Net()
+    result = compiled(net.done(net.softmax(net.relu(net.x(3, 5)))))
+    for kernel in result.kernels:
+        kernel.image.set_result(b"code")
+        plain = Buffer("work", f32, (6, 7), alignment=16)
+        zero = Buffer("tickets", i32, (5,))
+        program = kernel.program
+        kernel.program = rebuild(program, {"params": (*program.params, plain, zero)})
+        kernel.scheduled = replace(kernel.scheduled, workspace={plain: False, zero: True})
+        kernel.launch = (128, 1000)
+    plan, _ = assemble(result.graph, result.storage, result.kernels, "cuda")
+    assert (plan.device, plan.kernels[0].threads, plan.kernels[0].shared_bytes) == (
+        "cuda",
+        128,
+        1000,
+    )
+    keys = []
+    for launch in plan.launches:
+        work, tickets = (plan.buffers[arg.buffer] for arg in launch.args[-2:])
+        assert (work.kind, work.bytes, work.alignment) == (BufferKind.TEMP, 6 * 7 * 4, 16)
+        assert work.halo_key is None and tickets.bytes == 5 * 4
+        keys.append(tickets.halo_key)
+    assert None not in keys and len(set(keys)) == len(keys) == len(plan.launches)
+    assert serialize(deserialize(serialize(plan))) == serialize(plan)
+
+
+def test_arguments_that_are_only_read():
+    net = Net()
+    plan, _ = plan_of(net.softmax(net.add(net.x(3, 5), net.const(3, 5))), net=net)
+    stored = [[arg.stored for arg in launch.args] for launch in plan.launches]
+    assert all(flags.count(True) == 1 for flags in stored) and any(map(len, stored))
+    for launch, flags in zip(plan.launches, stored, strict=True):
+        kinds = {plan.buffers[launch.args[k].buffer].kind for k, f in enumerate(flags) if f}
+        assert not kinds & {BufferKind.INPUT, BufferKind.CONSTANT}

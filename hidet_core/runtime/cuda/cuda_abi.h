@@ -1,4 +1,5 @@
-// The part of the CUDA driver's C ABI that the emulator implements: types, codes, prototypes.
+// The part of the CUDA driver's C ABI that the runtime uses and the emulator implements: types and
+// codes. Not together with cuda.h, whose names these are.
 //
 // Names, values and layouts are those of cuda.h 12 and 13; tests/emulator/test_abi.py compares
 // them with the official header where one is installed. Functions carry the exported name of the
