@@ -2,11 +2,14 @@
 
 from ..template import Template
 from .attention import Attention
+from .depthwise import Depthwise
 from .injective import Injective
 from .reduce import ReduceTemplate
 from .rows import Rows
 from .simt import Simt
 
-TEMPLATES: tuple[Template, ...] = (Simt(), Rows(), Attention(), Injective(), ReduceTemplate())
+TEMPLATES: tuple[Template, ...] = (
+    Depthwise(), Simt(), Rows(), Attention(), Injective(), ReduceTemplate(),
+)  # fmt: skip
 
 __all__ = ["TEMPLATES"]
