@@ -213,7 +213,7 @@ def test_images_that_are_none(gpu, image, row_sum_cuda):
         load(replace(plan, kernels=(replace(plan.kernels[0], image=b"x" * 100),)))
     with pytest.raises(Error, match="truncated"):
         load(replace(plan, kernels=(replace(plan.kernels[0], image=image[:-100]),)))
-    with pytest.raises(Error, match="kernel 'unknown': .*CUDA_ERROR_NOT_FOUND"):
+    with pytest.raises(Error, match=r"kernel 'unknown': .*CUDA_ERROR_NOT_FOUND"):
         load(replace(plan, kernels=(kernel("unknown", image),)))
     with pytest.raises(Error, match="cuFuncSetAttribute: CUDA_ERROR_INVALID_VALUE"):
         load(one_launch("large", image, shared_bytes=300_000))
