@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "hidet_core/runtime/kernel_stack.h"
 #include "hidet_core/runtime/spin.h"
 
 namespace hidet {
@@ -85,7 +86,7 @@ void Team::Help(size_t index, size_t member) {
       const int64_t begin = range.next.fetch_add(progress.grain, std::memory_order_relaxed);
       const int64_t end = std::min(range.end, begin + progress.grain);
       if (begin >= end) break;
-      call.function(call.args, call.scalars, begin, end);
+      CallKernel(call, begin, end);
       done += end - begin;
     }
   }

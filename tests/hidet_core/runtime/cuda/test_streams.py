@@ -1,4 +1,4 @@
-"""Runs in streams of the caller: order, captures into the caller's graphs, threads and processes."""
+"""Runs in streams of the caller: order, captures into graphs of the caller; threads, processes."""
 
 import os
 import subprocess
@@ -88,7 +88,9 @@ def test_what_cannot_be_captured(gpu, diamond, rng):
     array, outputs = device_arrays(x)
     with gpu.stream() as stream:
         gpu.call("cuStreamBeginCapture_v2", stream, 0)
-        with pytest.raises(ValueError, match="captured .*, but no run with these sizes came before"):
+        with pytest.raises(
+            ValueError, match=r"captured .*, but no run with these sizes came before"
+        ):
             executable.run([array], outputs=outputs, stream=stream.value)
         with pytest.raises(ValueError, match="tensor 'x' is in memory of the host"):
             executable.run([x], outputs=outputs, stream=stream.value)
