@@ -16,7 +16,6 @@ constexpr size_t kHugePageBytes = size_t{2} << 20;
 
 int ToFlags(Access access) {
   switch (access) {
-    case Access::kNone: return PROT_NONE;
     case Access::kRead: return PROT_READ;
     case Access::kReadWrite: return PROT_READ | PROT_WRITE;
     case Access::kReadExecute: return PROT_READ | PROT_EXEC;

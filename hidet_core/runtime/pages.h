@@ -9,7 +9,7 @@
 
 namespace hidet {
 
-enum class Access { kNone, kRead, kReadWrite, kReadExecute };
+enum class Access { kRead, kReadWrite, kReadExecute };
 
 class Pages {
  public:

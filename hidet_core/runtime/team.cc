@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cmath>
 
-#include "hidet_core/runtime/kernel_stack.h"
 #include "hidet_core/runtime/spin.h"
 
 namespace hidet {
@@ -86,7 +85,7 @@ void Team::Help(size_t index, size_t member) {
       const int64_t begin = range.next.fetch_add(progress.grain, std::memory_order_relaxed);
       const int64_t end = std::min(range.end, begin + progress.grain);
       if (begin >= end) break;
-      CallKernel(call, begin, end);
+      call.function(call.args, call.scalars, begin, end);
       done += end - begin;
     }
   }

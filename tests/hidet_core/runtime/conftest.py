@@ -169,23 +169,9 @@ SCALARS = loop(
   store i64 %v, ptr %o""",
 )
 
-# out[t] = t, through 700 KB on the stack, all of which are written
-DEEP = loop(
-    "deep",
-    pointer("out", 0) + "\n  %room = alloca [700000 x i8], align 64",
-    """  %low = trunc i64 %t to i8
-  call void @llvm.memset.p0.i64(ptr %room, i8 %low, i64 700000, i1 true)
-  %last = getelementptr i8, ptr %room, i64 699999
-  %v = load volatile i8, ptr %last
-  %f = uitofp i8 %v to float
-  %o = getelementptr float, ptr %out, i64 %t
-  store float %f, ptr %o""",
-    globals_="declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)",
-)
-
 SOURCES = {
     "scale": SCALE, "row_sum": ROW_SUM, "tables": TABLES, "libc": LIBC, "unknown": UNKNOWN,
-    "got": GOT, "both": SCALE + ROW_SUM, "scalars": SCALARS, "deep": DEEP,
+    "got": GOT, "both": SCALE + ROW_SUM, "scalars": SCALARS,
 }  # fmt: skip
 
 
