@@ -20,10 +20,10 @@ def test_a_tensor_of_the_gpu_is_copied_in(rng):
     model, x = classifier(rng), floats(rng, 2, 3, 8, 8)
     session = open_session(model, {"target": "cpu"})
     want = session.run(None, {"x": x})[0]
-    binding = session.io_binding()
-    binding.bind_ortvalue_input("x", ort.OrtValue.ortvalue_from_numpy(x, "cuda", 0))
-    binding.bind_output("y")
+    binding, value = session.io_binding(), ort.OrtValue.ortvalue_from_numpy(x, "cuda", 0)
     with Counted() as counted:
+        binding.bind_ortvalue_input("x", value)
+        binding.bind_output("y")
         session.run_with_iobinding(binding)
         assert np.array_equal(binding.copy_outputs_to_cpu()[0], want)
     assert counted.copies == {"copies_to_device": 0, "copies_to_host": 1, "copies_on_device": 0}

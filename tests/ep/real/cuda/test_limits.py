@@ -28,16 +28,29 @@ def test_weights_beyond_the_limit_stay_with_onnxruntime(rng, capfd):
     np.testing.assert_allclose(session.run(None, x)[0], reference(made, x)[0], rtol=1e-4)
 
 
-def test_a_run_beyond_the_limit_is_an_error_and_the_next_one_is_right(rng):
-    made = product(rng)
-    session = open_gpu(made, gpu_mem_limit=str(1 << 20))
+def test_a_run_beyond_the_limit_is_an_error_and_the_next_one_is_right(rng, capfd):
+    made, loud = product(rng), settings()
+    loud.log_severity_level = 3
+    session = open_gpu(made, loud, gpu_mem_limit=str(1 << 20))
     small, large = ({"x": floats(rng, n, 256)} for n in (3, 4000))
     want = reference(made, small)[0]
     np.testing.assert_allclose(session.run(None, small)[0], want, rtol=1e-4, atol=1e-4)
     for _ in range(2):
-        with pytest.raises(Exception, match=r"memory.*1048576"):
+        with pytest.raises(Exception, match="Allocation failed"):
             session.run(None, large)
+        assert "no memory on the GPU" in (shown := capfd.readouterr().err)
+        assert "1048576" in shown, "the limit"
         np.testing.assert_allclose(session.run(None, small)[0], want, rtol=1e-4, atol=1e-4)
+
+
+def test_an_output_beyond_the_limit_is_named(rng):
+    """The input fits; the output, of the same size, does not fit beside it."""
+    session = open_gpu(product(rng), gpu_mem_limit=str(1 << 20))
+    x = {"x": floats(rng, 500, 256)}
+    with pytest.raises(
+        Exception, match=r"no memory on the GPU for output 'y' of 512000 bytes.*1048576"
+    ):
+        session.run(None, x)
 
 
 def test_the_limit_is_the_session_s_own(rng):
