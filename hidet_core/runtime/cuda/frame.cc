@@ -55,15 +55,23 @@ void Frame::Run(RunContext& context, std::vector<LaunchRecord>* records) {
   is_captured_ = is_captured_ || is_capturing_;
   try {
     Enqueue(prepared, records);
-  } catch (...) {
-    last_ = nullptr;  // the zeros of the arena may be gone
-    if (!is_capturing_) {  // nothing may use the caller's tensors after the run
-      device_.functions().StreamSynchronize(stream_);
-      is_pending_ = false;
-    }
-    throw;
+    Finish();
+  } catch (const Error& error) {
+    Abandon(error);
   }
-  Finish();
+}
+
+// After an error: nothing may use the caller's tensors when the run is over.
+void Frame::Abandon(const Error& error) {
+  last_ = nullptr;  // the zeros of the arena may be gone
+  if (!is_capturing_) {
+    device_.functions().StreamSynchronize(stream_);
+    is_pending_ = false;
+  }
+  const bool can_tell = device_.info().emulated || loaded_.is_synchronous();
+  const char* hint =
+      device_.is_broken() && !can_tell ? " (HIDET_CUDA_SYNC=1 tells which kernel it was)" : "";
+  throw Error(error.code(), "run of '" + plan_.name + "': " + error.what() + hint);
 }
 
 void Frame::ChooseStream(RunContext& context) {
@@ -242,12 +250,7 @@ void Frame::Finish() {
     return;
   }
   if (stream_ != own_stream_ && !has_host_tensors_) return device_.Record(done_, stream_);
-  const std::string hint = device_.info().emulated || loaded_.is_synchronous()
-                               ? ""
-                               : " (HIDET_CUDA_SYNC=1 tells which of its kernels failed)";
-  const std::string what = "run of '" + plan_.name + "'" + hint;
-  device_.Check(device_.functions().StreamSynchronize(stream_), "cuStreamSynchronize",
-                what.c_str());
+  device_.Synchronize(stream_);
   is_pending_ = false;
 }
 

@@ -51,6 +51,7 @@ class Frame {
   void LaunchAll(Prepared& prepared);
   void LaunchTimed(Prepared& prepared, std::vector<LaunchRecord>& records);
   void Finish();
+  [[noreturn]] void Abandon(const Error& error);
 
   const LoadedPlan& loaded_;
   const PlanData& plan_;

@@ -109,8 +109,8 @@ void DefineCuda(py::module_& module) {
           "address",
           [](const CudaArray& self) { return reinterpret_cast<uintptr_t>(self.data()); })
       .def_property_readonly("nbytes", &CudaArray::bytes)
-      .def_property_readonly("shape",
-                             [](const CudaArray& self) { return py::tuple(py::cast(self.shape())); })
+      .def_property_readonly(
+          "shape", [](const CudaArray& self) { return py::tuple(py::cast(self.shape())); })
       .def_property_readonly("dtype", [](const CudaArray& self) { return ToNumpy(self.dtype()); });
   DefineCudaKernel(module);
 }

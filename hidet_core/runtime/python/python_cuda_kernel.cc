@@ -30,7 +30,8 @@ class CudaKernel {
     const cuda::DriverFunctions& f = device_->functions();
     Check(f.ModuleLoadData(&module_, aligned.data()), "cuModuleLoadData", symbol);
     try {
-      Check(f.ModuleGetFunction(&function_, module_, symbol.c_str()), "cuModuleGetFunction", symbol);
+      Check(f.ModuleGetFunction(&function_, module_, symbol.c_str()), "cuModuleGetFunction",
+            symbol);
       if (shared_bytes > kSharedWithoutAsking) {
         Check(f.FuncSetAttribute(function_, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
                                  static_cast<int>(shared_bytes)),
