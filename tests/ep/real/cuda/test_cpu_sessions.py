@@ -3,8 +3,8 @@
 import numpy as np
 import onnxruntime as ort
 
-from hidet_ep.settings import settle
 from hidet_ep.options import parse
+from hidet_ep.settings import settle
 from tests.emulated import Counted
 from tests.ep.real.sessions import check, classifier, floats, open_session
 

@@ -1,4 +1,4 @@
-"""Whole sessions: right results, graphs, bound tensors without copies, mixed partitions, threads."""
+"""Whole sessions: right results, graphs, bound tensors not copied, mixed partitions, threads."""
 
 import gc
 
@@ -13,7 +13,7 @@ from tests.ep.real.sessions import LEVELS, settings
 from tests.ep.real.test_concurrency import in_threads, network
 from tests.ep.real.test_model_forms import loop_model
 
-SEEDS = (1, 7)  # others delay and interleave what is in streams
+SEEDS = (1, 7)
 VERSION = tuple(map(int, ort.__version__.split(".")[:2]))
 binds_by_device = pytest.mark.skipif(
     VERSION < (1, 30), reason="before 1.30 bind_output('cuda') looks for a device of no vendor"
