@@ -2,11 +2,19 @@
 
 from ..template import Template
 from .depthwise import Depthwise
+from .gemv import Gemv
 from .injective import Injective
 from .reduce import ReduceTemplate
 from .rows import Rows
 from .simt import Simt
 
-TEMPLATES: tuple[Template, ...] = (Depthwise(), Simt(), Rows(), Injective(), ReduceTemplate())
+TEMPLATES: tuple[Template, ...] = (
+    Depthwise(),
+    Gemv(),
+    Simt(),
+    Rows(),
+    Injective(),
+    ReduceTemplate(),
+)
 
 __all__ = ["TEMPLATES"]
