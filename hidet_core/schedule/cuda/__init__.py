@@ -1,6 +1,7 @@
 """CUDA schedule templates, one file each; the order is that in which they are asked."""
 
 from ..template import Template
+from .attention import Attention
 from .depthwise import Depthwise
 from .gemv import Gemv
 from .injective import Injective
@@ -9,12 +10,7 @@ from .rows import Rows
 from .simt import Simt
 
 TEMPLATES: tuple[Template, ...] = (
-    Depthwise(),
-    Gemv(),
-    Simt(),
-    Rows(),
-    Injective(),
-    ReduceTemplate(),
-)
+    Depthwise(), Gemv(), Simt(), Rows(), Attention(), Injective(), ReduceTemplate(),
+)  # fmt: skip
 
 __all__ = ["TEMPLATES"]
