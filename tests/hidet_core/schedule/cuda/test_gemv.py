@@ -10,6 +10,7 @@ from tests.hidet_core.schedule.cuda.picking import of
 
 SEEDS = (0, 1, 7)
 SIZES = {"aligned": (4, 256, 32), "ragged": (3, 150, 21), "prime": (7, 131, 13), "tiny": (1, 1, 2)}
+SIZES["most rows"] = (16, 136, 9)
 
 
 def _fused(m, k, n, dtype=f32):
@@ -33,8 +34,8 @@ def test_sizes(case, dtype):
 
 @pytest.mark.parametrize("config", [(8, 1, 4, 1), (2, 2, 1, 2), (1, 8, 2, 1), (4, 1, 2, 4)])
 def test_who_does_what(config):
-    """Depths that are whole steps, and others; one row, and as many as there may be."""
-    for m, k in ((1, 1024), (16, 1100)):
+    """Depths that are whole steps, and others; one row, and several."""
+    for m, k in ((1, 1024), (9, 1100)):
         check_cuda(_fused(m, k, 9), pick=warps(*config), interpreted=False, seeds=SEEDS)
 
 
