@@ -14,7 +14,7 @@ from hidet_core.compute.definition import Definition
 from hidet_core.compute.dims import Dim, product, simplify
 from hidet_core.ir.expr import Expr, Reduce, is_const, wrap
 from hidet_core.ir.substitute import substitute
-from hidet_core.lang import Tensor, ceildiv, range_, register, when
+from hidet_core.lang import Tensor, ceildiv, let, range_, register, when
 
 from ..problem import Problem
 from ..reducing import combine, find_reduce, identity, instantiate, with_total
@@ -89,7 +89,7 @@ class Boxes:
                     inner = find_reduce(self._at(definition, wrap(0) if along_box else lane))
                     assert inner is not None, "the definition has a Reduce"
                     point = dict(zip(inner.axes, at(lane if along_box else wrap(0)), strict=True))
-                    term = substitute(inner.value, point, fresh=True)
+                    term = let("term", substitute(inner.value, point, fresh=True))
                     parts[lane] = combine(node.op, parts[lane], term)
         for k in range(1, self.vector if along_box else 1):
             parts[0] = combine(node.op, parts[0], parts[k])

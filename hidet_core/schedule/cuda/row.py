@@ -74,7 +74,8 @@ class Row:
 
     def _term(self, node: Reduce, step: Expr, k: Expr) -> Expr:
         (axis,) = node.axes
-        return self._read_here(substitute(node.value, {axis: k}, fresh=True), step, k)
+        value = substitute(node.value, {axis: k}, fresh=True)
+        return let("term", self._read_here(value, step, k))
 
     def _elements(self) -> Iterator[tuple[Expr, Expr]]:
         """(step, index) of the elements of the row that this thread has; `_lane` is the place in

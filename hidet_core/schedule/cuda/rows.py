@@ -61,10 +61,8 @@ class Rows(Template):
         for vector in (1, 2, 4, 8):
             for team in (8, 16, 32, 64, 128, 256, 512, 1024):
                 kept = -(-length // (team * vector)) if isinstance(length, int) else 0
-                for threads_wanted in (team, 64, 256):
-                    rows = max(threads_wanted // team, 1)
-                    if rows > 1 or threads_wanted == team:
-                        yield RowConfig(team, rows, vector, kept if kept * vector <= KEPT else 0)
+                for rows in sorted({1, max(64 // team, 1), max(256 // team, 1)}):
+                    yield RowConfig(team, rows, vector, kept if kept * vector <= KEPT else 0)
 
     def check(self, problem: Problem, config: RowConfig, target: Cuda) -> None:
         limit = target.threads_per_block
