@@ -9,13 +9,13 @@ path of a file written once into the cache folder. Equal arguments give equal by
 any size: transformers in the spellings of several exporters, for tests and for counts of kernels.
 """
 
-from hidet_ep.zoo.bert import bert
+from hidet_ep.zoo.bert_graph import bert
 from hidet_ep.zoo.encoder import SPELLINGS, Sizes
-from hidet_ep.zoo.gpt2 import gpt2
+from hidet_ep.zoo.gpt2_graph import gpt2
 from hidet_ep.zoo.images import inception_v3, mobilenet_v2
 from hidet_ep.zoo.light import build, names
 from hidet_ep.zoo.samples import inputs
-from hidet_ep.zoo.store import folder, path
+from hidet_ep.zoo.store import folder, path, written
 
 __all__ = [
     "SPELLINGS",
@@ -29,4 +29,5 @@ __all__ = [
     "mobilenet_v2",
     "names",
     "path",
+    "written",
 ]
