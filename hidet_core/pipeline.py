@@ -71,7 +71,7 @@ def compile_graph(graph: Graph, options: CompileOptions | None = None) -> Compil
     has no such target, or no compiler for it.
     """
     options, start = options or CompileOptions(), time.perf_counter()
-    target = _target(options)
+    target = choose_target(options)
     cache = KernelCache.open(options.cache_dir) if options.cache else KernelCache.disabled()
     kernels: list[Kernel] = []
     trace = Trace.open(graph, options, target.kind)
@@ -81,7 +81,7 @@ def compile_graph(graph: Graph, options: CompileOptions | None = None) -> Compil
         graph = trace("make_storable", make_storable(graph))
         storage, readers = plan_storage(graph), consumers(graph)
         for number, group in enumerate(form_groups(graph)):
-            draft = draft_group(group, graph, storage, readers, options)
+            draft = draft_group(group, graph, storage, readers, options, target.kind)
             with trace.kernel(number, draft.name) as inner:
                 inner.note("00_group.txt", lambda: group_text(draft, graph, storage))
                 inner.note("repro.py", lambda: repro_text(draft, graph, inner.path, target))
@@ -94,7 +94,10 @@ def compile_graph(graph: Graph, options: CompileOptions | None = None) -> Compil
     return CompiledPartition(serialize(plan), constants, report)
 
 
-def _target(options: CompileOptions) -> Target:
+def choose_target(options: CompileOptions) -> Target:
+    """What `auto` comes to on this machine, or what was asked for. Raises Unsupported where this
+    machine has no such target.
+    """
     target = resolve(options.target, options.device_id)
     return target if options.target != "auto" or is_installed(target) else host()
 

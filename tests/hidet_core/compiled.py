@@ -181,7 +181,10 @@ def compiled(graph, pick=best, target=CPU):
     graph = make_storable(graph)
     verify_graph(graph)
     storage, readers = plan_storage(graph), consumers(graph)
-    drafts = [draft_group(group, graph, storage, readers) for group in form_groups(graph)]
+    drafts = [
+        draft_group(group, graph, storage, readers, kind=target.kind)
+        for group in form_groups(graph)
+    ]
     kernels = [_kernel(draft, graph.symbols, pick, target) for draft in drafts]
     return Compiled(graph, storage, kernels, target)
 
