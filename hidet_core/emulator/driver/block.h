@@ -95,7 +95,8 @@ class Block {
 
  private:
   static constexpr unsigned kBarriers = 16;
-  static constexpr unsigned kRegisters = 65536, kMaxRegisters = 168;  // of a block; of a thread at first
+  static constexpr unsigned kRegisters = 65536;   // of a block
+  static constexpr unsigned kMaxRegisters = 168;  // of a thread, when it starts
 
   enum class State : uint8_t { kReady, kCollective, kMbarrier, kMma, kRegisters, kDone };
   struct Copy {
