@@ -1,11 +1,16 @@
 """CUDA schedule templates, one file each; the order is that in which they are asked."""
 
 from ..template import Template
+from .attention import Attention
+from .depthwise import Depthwise
+from .gemv import Gemv
 from .injective import Injective
 from .reduce import ReduceTemplate
 from .rows import Rows
 from .simt import Simt
 
-TEMPLATES: tuple[Template, ...] = (Simt(), Rows(), Injective(), ReduceTemplate())
+TEMPLATES: tuple[Template, ...] = (
+    Depthwise(), Gemv(), Simt(), Rows(), Attention(), Injective(), ReduceTemplate(),
+)  # fmt: skip
 
 __all__ = ["TEMPLATES"]
