@@ -9,7 +9,19 @@ import numpy as np
 import pytest
 
 from hidet_core._runtime import CudaArray, Error, Executable
-from hidet_core.plan import serialize
+from hidet_core.ir.dtypes import f32
+from hidet_core.plan import (
+    Argument,
+    Buffer,
+    BufferKind,
+    KernelCode,
+    Launch,
+    Plan,
+    TensorSpec,
+    serialize,
+)
+from tests.emulator.cuda import compiled
+from tests.emulator.hopper import headers
 
 from .conftest import one_launch
 
@@ -191,3 +203,56 @@ def test_drivers_that_are_none(monkeypatch, diamond, driver, message):
     monkeypatch.setenv("HIDET_CUDA_DRIVER", driver)
     with pytest.raises(Error, match=message):
         Executable(serialize(diamond), [CONSTANT])
+
+
+# y = 2 x; the weights (here: none) could be loaded before the wait
+EARLY = (
+    headers()
+    + """
+extern "C" __global__ void twice(const float* x, float* y) {
+  WAIT
+  ht_grid_launch_dependents();
+  if (threadIdx.x == 0) y[blockIdx.x] = 2 * x[blockIdx.x];
+}
+"""
+)
+
+
+def chain(source, length=4):
+    """y = 2^length x, through kernels that start before the one before them ends."""
+    temps = [Buffer(BufferKind.TEMP, 0, 20) for _ in range(length - 1)]
+    launches = [
+        Launch(0, (Argument(k, stored=False), Argument(k + 1)), (), 5, 1.0, f"twice{k}")
+        for k in range(length)
+    ]
+    return Plan(
+        symbols=(),
+        inputs=(TensorSpec("x", f32, (5,)),),
+        outputs=(TensorSpec("y", f32, (5,)),),
+        buffers=(Buffer(BufferKind.INPUT, 0, 20), *temps, Buffer(BufferKind.OUTPUT, 0, 20)),
+        kernels=(KernelCode("twice", compiled(source), threads=32, dependent=True),),
+        launches=tuple(launches),
+        name="chain",
+        device="cuda",
+    )
+
+
+@pytest.mark.parametrize("use_graph", [True, False])
+def test_kernels_that_start_early(gpu, rng, use_graph):
+    plan = chain(EARLY.replace("WAIT", "ht_grid_wait();"))
+    executable = Executable(serialize(plan), [], use_graph=use_graph)
+    for _ in range(4):
+        x = rng.standard_normal(5).astype(np.float32)
+        np.testing.assert_array_equal(executable.run([x])[0], 16 * x)
+    assert (gpu.count("graph_launches") > 0) >= use_graph
+
+
+@pytest.mark.parametrize("runs", [1, 2], ids=["stream", "graph"])
+def test_kernels_that_start_early_and_do_not_wait(gpu, runs):
+    """That they started early is seen: what they read is not there yet."""
+    executable = Executable(serialize(chain(EARLY.replace("WAIT", ""))), [], use_graph=runs == 2)
+    with pytest.raises(Error, match=r"run of 'chain'.*(race|ht_grid_wait|griddepcontrol)"):
+        for _ in range(runs):
+            executable.run([np.ones(5, np.float32)])
+    del executable
+    gpu.reset()
