@@ -4,12 +4,15 @@ from ..template import Template
 from .attention import Attention
 from .depthwise import Depthwise
 from .injective import Injective
+from .lrn import Lrn
+from .pool import Pool2d
 from .reduce import ReduceTemplate
 from .rows import Rows
 from .simt import Simt
 
 TEMPLATES: tuple[Template, ...] = (
-    Depthwise(), Simt(), Rows(), Attention(), Injective(), ReduceTemplate(),
+    Depthwise(), Simt(), Rows(), Attention(), Pool2d(), Lrn(), Injective(),
+    ReduceTemplate(),
 )  # fmt: skip
 
 __all__ = ["TEMPLATES"]
