@@ -3,6 +3,7 @@
 from ..template import Template
 from .attention import Attention
 from .depthwise import Depthwise
+from .gemv import Gemv
 from .injective import Injective
 from .lrn import Lrn
 from .pool import Pool2d
@@ -11,7 +12,7 @@ from .rows import Rows
 from .simt import Simt
 
 TEMPLATES: tuple[Template, ...] = (
-    Depthwise(), Simt(), Rows(), Attention(), Pool2d(), Lrn(), Injective(),
+    Depthwise(), Gemv(), Simt(), Rows(), Attention(), Pool2d(), Lrn(), Injective(),
     ReduceTemplate(),
 )  # fmt: skip
 
