@@ -172,31 +172,51 @@ def _is_one_row(problem: Problem) -> bool:
 
 
 def _tiles(problem: Problem, config: InjectiveConfig) -> None:
-    out, axis, vector = problem.output, config.axis, config.vector
-    side = TILE * vector
+    out, axis, side = problem.output, config.axis, TILE * config.vector
     rest = (*out.shape[:axis], *out.shape[axis + 1 : -1])
     rows, cols = out.shape[axis], out.shape[-1]
     for outer, down, across in parallel(product(rest), ceildiv(rows, side), ceildiv(cols, side)):
         others = unravel(outer, rest)
         for thread in threads(THREADS):
-            tile = shared(out.dtype, [side, side + vector])
+            _Tile(problem, config, others, (down * side, across * side)).move(thread)
 
-            def at(i: Expr, j: Expr, others=others) -> tuple[Expr, ...]:
-                return (*others[:axis], down * side + i, *others[axis:], across * side + j)
 
-            def inside(i: Expr, j: Expr) -> AbstractContextManager[None]:
-                row, col = down * side + i, across * side + j
-                return when((row < wrap(rows)) & (col < wrap(cols)))
+class _Tile:
+    """A tile of the output: rows along an axis, columns along the last one."""
 
-            step = THREADS // TILE
-            down_first = repeat(1, side // step) * spatial(TILE, step, ranks=(1, 0))
-            for i, j in down_first.on(thread):
-                with inside(i * vector, j):
-                    for lane in in_vector(vector):
-                        tile[i * vector + lane, j] = _value(problem, at(i * vector + lane, j))
-            barrier()
-            across_first = repeat(side // step, 1) * spatial(step, TILE)
-            for i, j in across_first.on(thread):
-                with inside(i, j * vector):
-                    for lane in in_vector(vector):
-                        Tensor(out)[at(i, j * vector + lane)] = tile[i, j * vector + lane]
+    def __init__(
+        self,
+        problem: Problem,
+        config: InjectiveConfig,
+        others: tuple[Expr, ...],
+        corner: tuple[Expr, Expr],
+    ) -> None:
+        self.problem, self.axis, self.vector = problem, config.axis, config.vector
+        self.others, self.corner = others, corner
+
+    def move(self, thread: Expr) -> None:
+        """Into shared memory along the rows, out of it along the columns."""
+        out, vector = self.problem.output, self.vector
+        side, step = TILE * vector, THREADS // TILE
+        tile = shared(out.dtype, [side, side + vector])
+        down_first = repeat(1, side // step) * spatial(TILE, step, ranks=(1, 0))
+        for i, j in down_first.on(thread):
+            with self._inside(i * vector, j):
+                for lane in in_vector(vector):
+                    row = i * vector + lane
+                    tile[row, j] = _value(self.problem, self._at(row, j))
+        barrier()
+        across_first = repeat(side // step, 1) * spatial(step, TILE)
+        for i, j in across_first.on(thread):
+            with self._inside(i, j * vector):
+                for lane in in_vector(vector):
+                    col = j * vector + lane
+                    Tensor(out)[self._at(i, col)] = tile[i, col]
+
+    def _at(self, i: Expr, j: Expr) -> tuple[Expr, ...]:
+        others, axis, (row, col) = self.others, self.axis, self.corner
+        return (*others[:axis], row + i, *others[axis:], col + j)
+
+    def _inside(self, i: Expr, j: Expr) -> AbstractContextManager[None]:
+        shape, (row, col) = self.problem.output.shape, self.corner
+        return when((row + i < wrap(shape[self.axis])) & (col + j < wrap(shape[-1])))
