@@ -81,7 +81,7 @@ def compile_graph(graph: Graph, options: CompileOptions | None = None) -> Compil
         graph = trace("make_storable", make_storable(graph))
         storage, readers = plan_storage(graph), consumers(graph)
         for number, group in enumerate(form_groups(graph)):
-            draft = draft_group(group, graph, storage, readers, options)
+            draft = draft_group(group, graph, storage, readers, options, target.kind)
             with trace.kernel(number, draft.name) as inner:
                 inner.note("00_group.txt", lambda: group_text(draft, graph, storage))
                 inner.note("repro.py", lambda: repro_text(draft, graph, inner.path, target))

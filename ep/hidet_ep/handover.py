@@ -22,7 +22,7 @@ from hidet_ep.options import parse
 from hidet_ep.partitioner import PartitionResult
 from hidet_ep.partitioner import partition as partition_graph
 
-# TensorProto.DataType -> NumPy; other types (strings, 4-bit, bfloat16) have no view
+# TensorProto.DataType -> NumPy; other types (strings, 4-bit) have no view
 NUMPY_TYPES = {
     1: np.float32,
     2: np.uint8,
@@ -36,6 +36,7 @@ NUMPY_TYPES = {
     11: np.float64,
     12: np.uint32,
     13: np.uint64,
+    16: np.dtype([("bf16", "<u2")]),  # as hidet_core has it
 }
 
 Outcome = tuple[

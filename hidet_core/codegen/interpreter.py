@@ -31,7 +31,7 @@ from hidet_core.ir.expr import (
     Var,
 )
 from hidet_core.ir.node import walk
-from hidet_core.ir.stmt import Barrier, For, If, Let, Prefetch, Program, Seq, Stmt, Store
+from hidet_core.ir.stmt import AtomicAdd, Barrier, For, If, Let, Prefetch, Program, Seq, Stmt, Store
 
 from .checked_memory import NOBODY, Site
 from .numpy_ops import binary_function, convert, rounded, unary_function
@@ -123,6 +123,8 @@ class _Interpreter:
                 return lambda env: None
             case Barrier(where):
                 return lambda env: self._barrier(where)
+            case AtomicAdd():
+                return self._atomic(node)
             case For(var, _, body, "threads"):
                 return self._block(var, self.stmt(body))
             case For(var, extent, body):
@@ -207,6 +209,21 @@ class _Interpreter:
             self.site.where = where
             result = value(env)
             memory.write([index(env) for index in indices], mask(env), result)
+
+        return run
+
+    def _atomic(self, node: AtomicAdd) -> Action:
+        memory, out = self._memory_of(node.buffer), self._memory_of(node.out)
+        indices, value = [self.expr(i) for i in node.indices], self.expr(node.value)
+        where = node.where or self.program.name
+
+        def run(env: Env) -> None:
+            self.site.where = where
+            added = value(env)
+            before = memory.add([index(env) for index in indices], added)
+            out.write([np.int64(0)], True, before)
+            for other in self.memories.values():
+                other.publish()
 
         return run
 
@@ -315,6 +332,8 @@ def _constant(value: Any, lanes: int) -> Value:
 
 def _flat_view(buffer: Buffer, array: np.ndarray) -> np.ndarray:
     wanted = np.dtype(np.uint16) if buffer.dtype.name == "bf16" else buffer.dtype.numpy
+    if array.dtype == buffer.dtype.numpy:
+        array = array.view(wanted)
     if array.dtype != wanted or not array.flags.c_contiguous:
         raise ValueError(
             f"{buffer.name}: expected a C-contiguous array of {wanted}, got {array.dtype}"

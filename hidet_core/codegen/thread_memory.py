@@ -33,6 +33,24 @@ class ThreadMemory(CheckedMemory):
     def write(self, indices: Sequence[Any], mask: Any, value: Any) -> None:
         super().write(indices, self._live(mask), value)
 
+    def add(self, indices: Sequence[Any], value: Any) -> np.ndarray:
+        """Each thread that runs adds to its element, one after the other: what it found there."""
+        place, active = self._place(indices, self._live(np.ones_like(self.site.numbers, bool)))
+        before = np.zeros(place.shape, self.flat.dtype)
+        added = np.broadcast_to(value, place.shape)
+        for thread in np.flatnonzero(active):
+            at = place.flat[thread]
+            before.flat[thread] = self.flat[at]
+            self.flat[at] += added.flat[thread]
+        return before
+
+    def publish(self) -> None:
+        """An atomic of this task: others may see what it has stored so far. (Whether they come
+        after it is for the emulated device to check, where tasks run in any order.)
+        """
+        if self.owner is not None:
+            self.owner[self.owner == self.site.task] = NOBODY
+
     def meet(self) -> None:
         """A barrier: what was touched before it is nobody's."""
         for chosen in self.touched:

@@ -1,8 +1,9 @@
 """Evaluation of definitions with NumPy: constant folding, and the reference of tests.
 
 Axes become broadcast index arrays, a Reduce adds trailing dims; big boxes are cut so that
-temporaries stay small. Arithmetic is done in the definition's own dtypes; `wide=True` accumulates
-float32 sums in float64.
+temporaries stay small. Arithmetic is done in the definition's own dtypes, that of 16-bit floats in
+float32 as everywhere (ir/widen.py); `wide=True` accumulates float32 sums in float64. bfloat16,
+which NumPy lacks, is held as float32 between the arrays.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from hidet_core.base.errors import CompilerBug
-from hidet_core.ir.dtypes import DType
+from hidet_core.ir.dtypes import DType, bf16, f32
 from hidet_core.ir.expr import Binary, Buffer, Cast, Const, Expr, Load, Reduce, Select, Unary, Var
+from hidet_core.ir.halves import as_dtype, single
+from hidet_core.ir.widen import widened
 
 from .definition import Definition, the_reduce
 from .dims import Dim
@@ -51,7 +54,7 @@ def dim_value(dim: Dim, symbols: Symbols) -> int:
 
 def _tensor(definition: Definition, arrays: Arrays, symbols: Symbols, wide: bool) -> np.ndarray:
     shape = tuple(dim_value(dim, symbols) for dim in definition.out.shape)
-    result = np.empty(shape, definition.out.dtype.numpy)
+    result = np.empty(shape, _held(definition.out.dtype))
     reduction = the_reduce(definition)
     extents = reduction.extents if reduction is not None else ()
     inner = math.prod(dim_value(extent, symbols) for extent in extents)
@@ -60,9 +63,14 @@ def _tensor(definition: Definition, arrays: Arrays, symbols: Symbols, wide: bool
         for box in _boxes([(0, size) for size in shape], limit):
             evaluator = _Evaluator(arrays, symbols, wide)
             evaluator.bind(definition.axes, box)
-            value = evaluator.value(definition.value)
+            value = evaluator.value(widened(definition.value))
             result[tuple(slice(*side) for side in box)] = value
-    return result
+    return as_dtype(result, bf16) if definition.out.dtype == bf16 else result
+
+
+def _held(dtype: DType) -> np.dtype:
+    """The NumPy dtype in which values are computed."""
+    return f32.numpy if dtype == bf16 else dtype.numpy
 
 
 def _boxes(box: list[Range], limit: int) -> list[list[Range]]:
@@ -108,7 +116,7 @@ class _Evaluator:
     def _compute(self, expr: Expr) -> Any:
         match expr:
             case Const(value=value, dtype=dtype):
-                return np.asarray(value, dtype.numpy)
+                return np.asarray(value, _held(dtype))
             case Binary(op=op, a=a, b=b):
                 return _binary(op, self.value(a), self.value(b), a.dtype)
             case Unary(op=op, a=a):
@@ -137,7 +145,7 @@ class _Evaluator:
             shape = [1] * (self.rank + len(sizes))
             shape[self.rank + position] = size
             inner.known[id(axis)] = np.arange(size, dtype=np.int64).reshape(shape)
-        value = np.asarray(inner.value(expr.value), expr.value.dtype.numpy)
+        value = np.asarray(inner.value(expr.value), _held(expr.value.dtype))
         # the body need not depend on every reduced axis: stretch it before reducing
         full = np.broadcast_shapes(value.shape, (1,) * self.rank + tuple(sizes))
         value = np.broadcast_to(value, full)
@@ -151,7 +159,8 @@ def _element(buffer: Buffer, array: np.ndarray, indices: list[np.ndarray]) -> np
         if index.size and (low < 0 or high >= array.shape[axis]):
             size = array.shape[axis]
             raise IndexError(f"{buffer.name} axis {axis} of {size} is read at {low}..{high}")
-    return array[tuple(indices)]
+    found = array[tuple(indices)]
+    return single(found) if buffer.dtype == bf16 else found
 
 
 def _reduction(op: str, value: np.ndarray, axes: tuple[int, ...], wide: bool) -> np.ndarray:
@@ -171,7 +180,9 @@ def _reduction(op: str, value: np.ndarray, axes: tuple[int, ...], wide: bool) ->
 
 
 def _cast(value: np.ndarray, dtype: DType) -> np.ndarray:
-    return value != 0 if dtype.is_bool else value.astype(dtype.numpy)
+    if dtype.is_bool:
+        return value != 0
+    return single(as_dtype(value, bf16)) if dtype == bf16 else value.astype(dtype.numpy)
 
 
 def _binary(op: str, a: np.ndarray, b: np.ndarray, dtype: DType) -> np.ndarray:

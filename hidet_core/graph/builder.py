@@ -19,6 +19,7 @@ from hidet_core.compute.dims import Dim, Shape, same_shape, simplify
 from hidet_core.compute.types import TensorType
 from hidet_core.ir.dtypes import from_numpy
 from hidet_core.ir.expr import Var, is_const
+from hidet_core.ir.halves import as_dtype
 from hidet_core.ops import find_op
 
 from .graph import Graph, Operator, Value, freeze_attrs
@@ -72,7 +73,7 @@ class GraphBuilder:
 
     def scalar(self, number: Any, like: Value) -> Value:
         """A constant without dims, of the dtype of another value."""
-        return self.constant(np.asarray(number, like.type.dtype.numpy), "scalar")
+        return self.constant(as_dtype(np.asarray(number), like.type.dtype), "scalar")
 
     def emit(self, op: str, /, *inputs: Value, name: str | None = None, **attrs: Any) -> Value:
         """The output of a new operator of one output."""

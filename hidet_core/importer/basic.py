@@ -12,6 +12,7 @@ from hidet_core.compute.dims import Dim, exact_div, same_dim, simplify
 from hidet_core.graph.graph import Value
 from hidet_core.ir.dtypes import boolean, from_onnx
 from hidet_core.ir.expr import maximum, minimum
+from hidet_core.ir.halves import single
 
 from .context import Context, Entry, Known, known
 from .registry import onnx_op
@@ -165,7 +166,7 @@ def clip_11(ctx: Context) -> Value:
     """Constant bounds are attributes; others are operands."""
     bounds = [ctx.array(place) if ctx.has(place) else None for place in (1, 2)]
     if all(bounds[k] is not None or not ctx.has(k + 1) for k in range(2)):
-        low, high = (None if bound is None else bound.item() for bound in bounds)
+        low, high = (None if bound is None else single(bound).item() for bound in bounds)
         return _clip(ctx, low, high)
     x = ctx.value(0)
     x = ctx.emit("maximum", x, ctx.value(1)) if ctx.has(1) else x

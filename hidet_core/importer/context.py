@@ -18,7 +18,7 @@ from hidet_core.base.errors import Unsupported
 from hidet_core.compute.dims import Dim, simplify
 from hidet_core.graph.builder import GraphBuilder
 from hidet_core.graph.graph import Value
-from hidet_core.ir.dtypes import DType, i64
+from hidet_core.ir.dtypes import DType, f32, i64
 
 from .onnx_graph import OnnxNode
 
@@ -189,6 +189,12 @@ class Context:
 
     def emit(self, op: str, /, *inputs: Value, **attrs: Any) -> Value:
         return self.builder.emit(op, *inputs, **attrs)
+
+    def wide(self, value: Value) -> Value:
+        """A value of 16-bit floats as f32, any other as it is: for nodes of several operators,
+        whose intermediate values ONNX Runtime does not round either.
+        """
+        return self.builder.cast(value, f32) if value.type.dtype.is_half else value
 
     def scalar(self, number: Any, like: Value) -> Value:
         return self.builder.scalar(number, like)

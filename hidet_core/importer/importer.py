@@ -14,14 +14,13 @@ from hidet_core.base.errors import HidetError, Unsupported
 from hidet_core.compute.types import TensorType
 from hidet_core.graph.builder import GraphBuilder
 from hidet_core.graph.graph import Graph, Value
-from hidet_core.ir.dtypes import bf16, f16, from_numpy, from_onnx
+from hidet_core.ir.dtypes import from_numpy, from_onnx
 from hidet_core.ir.expr import Var
 
 from .context import Context, Entry, materialize
 from .onnx_graph import OnnxGraph, OnnxNode, OnnxValue
 from .registry import find_handler
 
-REFUSED_DTYPES = (f16, bf16)
 # what malformed attributes or inputs make an import function raise
 MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError, AssertionError)
 
@@ -67,7 +66,7 @@ class Importer:
 
     def _initializer(self, info: OnnxValue) -> Value:
         assert info.data is not None, "the caller checked"
-        if from_numpy(info.data.dtype) is None or from_onnx(info.dtype) in REFUSED_DTYPES:
+        if from_numpy(info.data.dtype) is None:
             raise Unsupported(info.name, f"constant {info.name!r} has an unsupported element type")
         return self.builder.constant(info.data, info.name)
 
@@ -82,24 +81,17 @@ class Importer:
         self.builder.source = label
         try:
             entries = [self.entry(name) if name else None for name in node.inputs]
-            self._check_dtypes(label, entries)
             result = handler(Context(node, self.builder, entries))
         except HidetError as error:
             raise Unsupported(label, getattr(error, "why", str(error))) from error
         except MALFORMED as error:
             raise Unsupported(label, f"malformed node ({type(error).__name__}: {error})") from error
         results = result if isinstance(result, tuple) else (result,)
-        self._check_dtypes(label, results)
         for name, entry in zip(node.outputs, results, strict=False):
             if name:
                 self.entries[name] = entry
         for name in node.outputs[len(results) :]:
             self.missing[name] = f"output {name!r} of {node.op_type} {label!r} is not supported"
-
-    def _check_dtypes(self, label: str, entries: Iterable[Entry | None]) -> None:
-        for entry in entries:
-            if isinstance(entry, Value) and entry.type.dtype in REFUSED_DTYPES:
-                raise Unsupported(label, f"element type {entry.type.dtype} is not supported yet")
 
     def finish(self, inputs: Sequence[Value], outputs: Sequence[str]) -> Graph:
         values = [materialize(self.builder, self.entry(name)) for name in outputs]

@@ -10,6 +10,7 @@ import numpy as np
 from hidet_core.compute.dims import Dim, same_dim, simplify
 from hidet_core.graph.graph import Value
 from hidet_core.ir.expr import is_const, maximum, minimum
+from hidet_core.ir.halves import single
 
 from .context import Context, Entry, known
 from .registry import onnx_op
@@ -170,7 +171,7 @@ def pad_2(ctx: Context) -> Value:
 def pad_11(ctx: Context) -> Value:
     x = ctx.value(0)
     pads = list(ctx.ints(1, "pads"))
-    fill = ctx.constant(2, "constant_value").item() if ctx.has(2) else 0
+    fill = single(ctx.constant(2, "constant_value")).item() if ctx.has(2) else 0
     if ctx.has(3):
         axes = [ctx.normal_axis(axis, x.type.rank) for axis in ctx.ints(3, "axes")]
         full = [0] * (2 * x.type.rank)

@@ -16,10 +16,12 @@ def batch_normalization(ctx: Context) -> Value:
         ctx.fail("training mode is not supported")
     if ctx.version < 9 and not ctx.attr("spatial", 1):
         ctx.fail("spatial=0 is not supported")
-    x, scale, bias, mean, variance = (ctx.value(place) for place in range(5))
+    x = ctx.value(0)
+    scale, bias, mean, variance = (ctx.wide(ctx.value(place)) for place in range(1, 5))
     spread = ctx.emit("add", variance, ctx.scalar(ctx.attr("epsilon", 1e-5), variance))
     factor = ctx.emit("div", scale, ctx.emit("sqrt", spread))
     shift = ctx.emit("sub", bias, ctx.emit("mul", mean, factor))
+    factor, shift = (ctx.builder.cast(vector, x.type.dtype) for vector in (factor, shift))
     if x.type.rank < 2:
         ctx.fail(f"expected at least [N, C], got {x.type}")
     last, back = ctx.move_axis_last(x, 1)
@@ -83,7 +85,8 @@ def rms_normalization(ctx: Context) -> Value:
 
 
 def _centre_and_scale(ctx: Context, x: Value, axes: tuple[int, ...], eps: float) -> Value:
-    """(x - mean) / sqrt(variance + eps) over some axes."""
+    """(x - mean) / sqrt(variance + eps) over some axes, wide (see Context.wide)."""
+    x = ctx.wide(x)
     mean = ctx.emit("reduce", x, op="mean", axes=axes, keepdims=True)
     centred = ctx.emit("sub", x, mean)
     square = ctx.emit("mul", centred, centred)
@@ -102,8 +105,13 @@ def instance_normalization(ctx: Context) -> Value:
     x = ctx.value(0)
     rank = x.type.rank
     y = _centre_and_scale(ctx, x, tuple(range(2, rank)), float(ctx.attr("epsilon", 1e-5)))
-    y = ctx.emit("mul", y, _per_channel(ctx, ctx.value(1), rank))
-    return ctx.emit("add", y, _per_channel(ctx, ctx.value(2), rank))
+    return ctx.builder.cast(_scale_and_shift(ctx, y, rank), x.type.dtype)
+
+
+def _scale_and_shift(ctx: Context, y: Value, rank: int) -> Value:
+    """y * scale + bias, inputs 1 and 2, along axis 1."""
+    scale, bias = (_per_channel(ctx, ctx.wide(ctx.value(place)), rank) for place in (1, 2))
+    return ctx.emit("add", ctx.emit("mul", y, scale), bias)
 
 
 @onnx_op("GroupNormalization", since=18)
@@ -118,8 +126,7 @@ def group_normalization(ctx: Context) -> Value:
     y = _centre_and_scale(ctx, split, axes, float(ctx.attr("epsilon", 1e-5)))
     rank = split.type.rank if ctx.version < 21 else x.type.rank
     y = y if ctx.version < 21 else ctx.builder.reshape(y, x.type.shape)
-    y = ctx.emit("mul", y, _per_channel(ctx, ctx.value(1), rank))
-    y = ctx.emit("add", y, _per_channel(ctx, ctx.value(2), rank))
+    y = ctx.builder.cast(_scale_and_shift(ctx, y, rank), x.type.dtype)
     return ctx.builder.reshape(y, x.type.shape)
 
 
@@ -127,9 +134,8 @@ def group_normalization(ctx: Context) -> Value:
 def mean_variance_normalization(ctx: Context) -> Value:
     x = ctx.value(0)
     axes = ctx.int_list("axes", (0, 2, 3))
-    return _centre_and_scale(
-        ctx, x, tuple(sorted(ctx.normal_axis(a, x.type.rank) for a in axes)), 1e-18
-    )
+    axes = tuple(sorted(ctx.normal_axis(a, x.type.rank) for a in axes))
+    return ctx.builder.cast(_centre_and_scale(ctx, x, axes, 1e-18), x.type.dtype)
 
 
 @onnx_op("LpNormalization")
@@ -139,8 +145,10 @@ def lp_normalization(ctx: Context) -> Value:
     if p not in (1, 2):
         ctx.fail(f"p is {p}, supported are 1 and 2")
     axis = ctx.axis(x.type.rank, -1)
-    norm = ctx.emit("reduce", x, op=f"l{p}", axes=(axis,), keepdims=True)
-    return ctx.emit("div", x, ctx.emit("maximum", norm, ctx.scalar(1e-38, norm)))
+    wide = ctx.wide(x)
+    norm = ctx.emit("reduce", wide, op=f"l{p}", axes=(axis,), keepdims=True)
+    y = ctx.emit("div", wide, ctx.emit("maximum", norm, ctx.scalar(1e-38, norm)))
+    return ctx.builder.cast(y, x.type.dtype)
 
 
 @onnx_op("SkipLayerNormalization", domain=MICROSOFT)

@@ -13,6 +13,8 @@ import numpy as np
 
 from hidet_core.compute.dims import Dim, simplify
 from hidet_core.graph.graph import Value
+from hidet_core.ir.dtypes import f32, f64
+from hidet_core.ir.halves import as_dtype
 
 from .context import Context
 from .registry import onnx_op
@@ -142,14 +144,17 @@ def _linear(ctx: Context, x: Value, axis: int, at: np.ndarray, rounding: str) ->
     at = np.clip(at, 0, size - 1)
     low = np.floor(at).astype(np.int64)
     high = np.minimum(low + 1, size - 1)
-    weight = (at - low).astype(x.type.dtype.numpy)
+    weight = (at - low).astype(f64.numpy if x.type.dtype == f64 else f32.numpy)
     shape = [1] * x.type.rank
     shape[axis] = len(at)
     picks = [
         ctx.emit("gather", x, ctx.builder.constant(table, "positions"), axis=axis)
         for table in (low, high)
     ]
-    weights = [ctx.builder.constant(w.reshape(shape), "weights") for w in (1 - weight, weight)]
+    weights = [
+        ctx.builder.constant(as_dtype(w.reshape(shape), x.type.dtype), "weights")
+        for w in (1 - weight, weight)
+    ]
     parts = [ctx.emit("mul", pick, w) for pick, w in zip(picks, weights, strict=True)]
     return ctx.emit("add", *parts)
 

@@ -8,6 +8,7 @@ none).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,11 @@ class DType:
         return self.kind == "f"
 
     @property
+    def is_half(self) -> bool:
+        """Whether it is a float of 16 bits: f16 or bf16."""
+        return self.kind == "f" and self.bits == 16
+
+    @property
     def is_int(self) -> bool:
         return self.kind in "iu"
 
@@ -48,10 +54,11 @@ class DType:
 
     @property
     def numpy(self) -> np.dtype:
-        """The NumPy dtype of one element. bfloat16 has none and raises TypeError."""
-        if self.name == "bf16":
-            raise TypeError("bf16 has no NumPy dtype")
-        return np.dtype(_NUMPY[self.name])
+        """The NumPy dtype of one element in memory. NumPy has no bfloat16: elements are records of
+        their 16 bits, which move like any others and with which no arithmetic works by accident
+        (ir/halves.py converts them).
+        """
+        return _NUMPY[self.name]
 
     def __str__(self) -> str:
         return self.name if self.lanes == 1 else f"{self.name}x{self.lanes}"
@@ -72,13 +79,14 @@ u64 = DType("u64", "u", 64, 13)
 bf16 = DType("bf16", "f", 16, 16)
 
 ALL = (f32, u8, i8, u16, i16, i32, i64, boolean, f16, f64, u32, u64, bf16)
-_NUMPY = {
+_NUMPY_CODES: dict[str, Any] = {
     "f32": "f4", "f64": "f8", "f16": "f2", "bool": "?", "i8": "i1", "i16": "i2", "i32": "i4",
-    "i64": "i8", "u8": "u1", "u16": "u2", "u32": "u4", "u64": "u8",
+    "bf16": [("bf16", "<u2")], "i64": "i8", "u8": "u1", "u16": "u2", "u32": "u4", "u64": "u8",
 }  # fmt: skip
+_NUMPY = {name: np.dtype(code) for name, code in _NUMPY_CODES.items()}
 _BY_NAME = {t.name: t for t in ALL}
 _BY_ONNX = {t.onnx: t for t in ALL}
-_BY_NUMPY = {np.dtype(code): _BY_NAME[name] for name, code in _NUMPY.items()}
+_BY_NUMPY = {kind: _BY_NAME[name] for name, kind in _NUMPY.items()}
 
 
 def dtype(spec: DType | str) -> DType:

@@ -143,10 +143,13 @@ class Unary(Expr):
 
 @dataclass(frozen=True, eq=False)
 class Cast(Expr):
-    """a converted to dtype (float -> int truncates, anything -> bool is a != 0)."""
+    """a converted to dtype (float -> int truncates, anything -> bool is a != 0). rounds: False lets
+    a 16-bit float keep the digits of a until it is stored (see widen.py).
+    """
 
     a: Expr
     dtype: DType
+    rounds: bool = field(default=True, metadata={"leaf": True})
 
 
 @dataclass(frozen=True, eq=False)

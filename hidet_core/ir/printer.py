@@ -26,7 +26,7 @@ from .expr import (
     is_const,
 )
 from .fold import COMPARISONS
-from .stmt import Barrier, For, If, Let, OnMapping, Prefetch, Program, Seq, Stmt, Store
+from .stmt import AtomicAdd, Barrier, For, If, Let, OnMapping, Prefetch, Program, Seq, Stmt, Store
 
 _SYMBOLS = {
     "or": ("|", 1), "xor": ("^", 2), "and": ("&", 3), "lt": ("<", 4), "le": ("<=", 4),
@@ -72,8 +72,8 @@ class Printer:
                 return f"{op}({self.expr(a)}, {self.expr(b)})"
             case Unary(op, a, _):
                 return f"{op}({self.expr(a)})"
-            case Cast(a, dtype):
-                return f"{dtype}({self.expr(a)})"
+            case Cast(a, dtype, rounds):
+                return f"{dtype}({self.expr(a)})" if rounds else f"{dtype}~({self.expr(a)})"
             case Select(cond, a, b, _):
                 return f"select({self.expr(cond)}, {self.expr(a)}, {self.expr(b)})"
             case Load(buffer, indices, _, mask):
@@ -106,6 +106,9 @@ class Printer:
                 return [f"{pad}prefetch({place}, level={level})"]
             case Barrier():
                 return [f"{pad}barrier()"]
+            case AtomicAdd(buffer, indices, value, out, _):
+                place = f"{self.name(buffer)}[{', '.join(self.expr(i) for i in indices)}]"
+                return [f"{pad}{self.name(out)}[0] = atomic_add({place}, {self.expr(value)})"]
             case For(var, extent, body, kind):
                 loop = "range" if kind == "serial" else kind
                 head = f"{pad}for {self.name(var)} in {loop}({self.expr(extent)}):"

@@ -34,6 +34,7 @@ from .node import rebuild
 from .poly import Poly
 from .ranges import Ranges
 from .structure import key
+from .widen import narrowed
 
 
 class Simplifier(Ranges):
@@ -258,9 +259,9 @@ class Simplifier(Ranges):
             case Unary(op, a, _):
                 new = self.simplify(a)
                 return expr if new is a else unary(op, new)
-            case Cast(a, dtype):
+            case Cast(a, dtype, rounds):
                 new = self.simplify(a)
-                return expr if new is a else cast(new, dtype)
+                return expr if new is a else (cast if rounds else narrowed)(new, dtype)
             case Select(cond, a, b, _):
                 new_cond = self.simplify(cond)
                 if isinstance(new_cond, Const):

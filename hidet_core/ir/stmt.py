@@ -65,6 +65,20 @@ class Barrier(Stmt):
 
 
 @dataclass(frozen=True, eq=False)
+class AtomicAdd(Stmt):
+    """out[0] = buffer[indices]; buffer[indices] += value, of i32, at once. Of the threads, and of
+    the tasks, that add to an element, a later one sees after it what an earlier one had stored
+    before, or seen at a barrier.
+    """
+
+    buffer: Buffer = field(metadata={"leaf": True})
+    indices: tuple[Expr, ...]
+    value: Expr
+    out: Buffer = field(metadata={"leaf": True})
+    where: str | None = field(default=None, metadata={"leaf": True})
+
+
+@dataclass(frozen=True, eq=False)
 class For(Stmt):
     """for var in range(extent): body.
 

@@ -41,8 +41,8 @@ def key(node: Any) -> Any:
             return (op, left, right)
         case Unary(op, a, _):
             return (op, key(a))
-        case Cast(a, dtype):
-            return ("cast", key(a), dtype.name)
+        case Cast(a, dtype, rounds):
+            return ("cast", key(a), dtype.name, rounds)
         case Select(cond, a, b, _):
             return ("select", key(cond), key(a), key(b))
         case Load(buffer, indices, _, mask):

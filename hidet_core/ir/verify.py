@@ -19,11 +19,24 @@ from typing import Any, TypeVar
 
 from hidet_core.base.errors import CompilerBug
 
-from .dtypes import i64
+from .dtypes import i32, i64
 from .expr import Buffer, Const, Expr, Load, Ramp, Var, free_vars, is_const
 from .node import walk
 from .printer import text
-from .stmt import FOR_KINDS, Barrier, For, If, Let, OnMapping, Prefetch, Program, Seq, Stmt, Store
+from .stmt import (
+    FOR_KINDS,
+    AtomicAdd,
+    Barrier,
+    For,
+    If,
+    Let,
+    OnMapping,
+    Prefetch,
+    Program,
+    Seq,
+    Stmt,
+    Store,
+)
 from .types import Misfit, Types
 from .uniform import divergent_barrier
 
@@ -96,7 +109,7 @@ class _Verifier:
     def add_fused(self) -> None:
         """Take the tensors that the body uses, and their symbols, as part of the signature."""
         for node in walk(self.whole.body):
-            if isinstance(node, (Load, Store)) and node.buffer.scope == "global":
+            if isinstance(node, (Load, Store, AtomicAdd)) and node.buffer.scope == "global":
                 self.buffers.add(node.buffer)
         for buffer in self.buffers:
             self.scope.update(free_vars((buffer.shape, buffer.strides or ())))
@@ -132,7 +145,7 @@ class _Verifier:
         self.expr(value, node)
         self.expect(value.dtype == i64, node, "an i64", value.dtype)
 
-    def access(self, node: Load | Store | Prefetch) -> None:
+    def access(self, node: Load | Store | Prefetch | AtomicAdd) -> None:
         """The indices of an access."""
         buffer, indices = node.buffer, node.indices
         self.expect(buffer in self.buffers, node, "a parameter or local", buffer.name)
@@ -170,6 +183,9 @@ class _Verifier:
                 return []
             case Barrier():
                 self.expect(self.in_threads, node, "a threads loop around", "none")
+                return []
+            case AtomicAdd():
+                self.atomic(node)
                 return []
             case If(cond, then, orelse):
                 self.expr(cond, node)
@@ -236,6 +252,17 @@ class _Verifier:
         for part in parts:
             for load in self.types.loads(part):
                 self.access(load)
+
+    def atomic(self, node: AtomicAdd) -> None:
+        self.expect(self.in_threads, node, "a threads loop around", "none")
+        self.expect(not self.in_lanes, node, "no lanes around", "some")
+        for part in (*node.indices, node.value):
+            self.expr(part, node)
+        self.access(node)
+        types = {node.buffer.dtype, node.value.dtype, node.out.dtype}
+        self.expect(types == {i32}, node, "values of i32", ", ".join(map(str, types)))
+        is_ours = node.out in self.buffers and node.out.scope == "register"
+        self.expect(is_ours, node, "a register of the program", node.out.scope)
 
     def value(self, node: Store) -> Iterator[Expr]:
         """The value and mask of a store."""

@@ -12,7 +12,19 @@ from dataclasses import dataclass, replace
 from hidet_core.base.errors import ProgramError
 from hidet_core.ir.expr import Expr, Var, free_vars
 from hidet_core.ir.node import walk
-from hidet_core.ir.stmt import Barrier, For, If, Let, OnMapping, Prefetch, Program, Seq, Stmt, Store
+from hidet_core.ir.stmt import (
+    AtomicAdd,
+    Barrier,
+    For,
+    If,
+    Let,
+    OnMapping,
+    Prefetch,
+    Program,
+    Seq,
+    Stmt,
+    Store,
+)
 from hidet_core.ir.uniform import divergent_barrier
 
 
@@ -48,9 +60,10 @@ def _check_threads(program: Program) -> None:
     inside = set(walk(loops[0].body)) if loops else set()
     for node in walk(program.body):
         buffer = getattr(node, "buffer", None)
-        needs = isinstance(node, Barrier) or (buffer is not None and buffer.scope == "shared")
-        if needs and node not in inside:
+        is_shared = buffer is not None and buffer.scope == "shared"
+        if (is_shared or isinstance(node, (Barrier, AtomicAdd))) and node not in inside:
             what = "barrier()" if buffer is None else f"shared {buffer.name}"
+            what = "atomic_add()" if isinstance(node, AtomicAdd) else what
             place = getattr(node, "where", None) or program.name
             raise ProgramError(place, f"{what} stands outside of a threads(...) loop")
     apart = divergent_barrier(program)
@@ -69,6 +82,10 @@ def _check(node: Stmt, scope: Scope) -> None:
             _uses(scope, *indices, value, *(() if mask is None else (mask,)))
         case Prefetch(_, indices):
             _uses(scope, *indices)
+        case AtomicAdd(_, indices, value):
+            _uses(scope, *indices, value)
+            if scope.lanes is not None:
+                raise ProgramError(scope.where, "atomic_add() stands inside of lanes(...)")
         case For(var, extent, body):
             differs = _uses(scope, extent)
             if differs:

@@ -10,11 +10,13 @@ from .expand_mapping import expand_mapping
 from .flatten_index import flatten_index
 from .unroll_loops import unroll_loops
 from .vectorize_lanes import vectorize_lanes
+from .widen_halves import widen_halves
 
+# 16-bit floats first: later passes need not know of them
 # lanes before unrolling: the vectoriser sees each statement once, not once per copy
-LOWERING = (expand_mapping, flatten_index, vectorize_lanes, unroll_loops)
+LOWERING = (widen_halves, expand_mapping, flatten_index, vectorize_lanes, unroll_loops)
 # NVRTC unrolls: the source stays short
-CUDA_LOWERING = (expand_mapping, flatten_index, vectorize_lanes)
+CUDA_LOWERING = (widen_halves, expand_mapping, flatten_index, vectorize_lanes)
 
 __all__ = [
     "CUDA_LOWERING",
@@ -24,6 +26,7 @@ __all__ = [
     "lowering_for",
     "unroll_loops",
     "vectorize_lanes",
+    "widen_halves",
 ]
 
 

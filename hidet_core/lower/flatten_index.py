@@ -13,7 +13,19 @@ from hidet_core.ir.dtypes import i64
 from hidet_core.ir.expr import Const, Expr, Load, Var
 from hidet_core.ir.node import rebuild, rewrite
 from hidet_core.ir.simplify import Simplifier
-from hidet_core.ir.stmt import Barrier, For, If, Let, Prefetch, Program, Seq, Stmt, Store, seq
+from hidet_core.ir.stmt import (
+    AtomicAdd,
+    Barrier,
+    For,
+    If,
+    Let,
+    Prefetch,
+    Program,
+    Seq,
+    Stmt,
+    Store,
+    seq,
+)
 from hidet_core.ir.substitute import substitute
 from hidet_core.ir.verify import gives
 
@@ -48,6 +60,9 @@ class _Flatten:
                 )
             case Barrier():
                 return node
+            case AtomicAdd(buffer, indices, value):
+                index = self.expr(flat(buffer, indices))
+                return rebuild(node, {"indices": (index,), "value": self.expr(value)})
             case Prefetch(buffer, indices, _):
                 return rebuild(node, {"indices": (self.expr(flat(buffer, indices)),)})
             case For(var, extent, body, _):

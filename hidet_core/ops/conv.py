@@ -10,7 +10,8 @@ from hidet_core.base.errors import Unsupported
 from hidet_core.compute.definition import Definition, compute, reduce_over
 from hidet_core.compute.dims import same_dim
 from hidet_core.compute.types import TensorType
-from hidet_core.ir.expr import Buffer, Expr, load, select
+from hidet_core.ir.expr import Buffer, Expr, cast, select
+from hidet_core.ir.widen import narrowed, wide_load, wide_type
 
 from .registry import Attrs, Types, operator
 from .windows import Window, window_out
@@ -58,9 +59,9 @@ def _define(inputs: tuple[Buffer, ...], out: TensorType, attrs: Attrs) -> tuple[
             )
             if any(attrs["pads"]):
                 element = select(window.valid(y, z), element, 0)
-            return element * load(w, r, s, c, o)
+            return cast(element, wide_type(x.dtype)) * wide_load(w, r, s, c, o)
 
-        return reduce_over("sum", (rows, columns, depth), term)
+        return narrowed(reduce_over("sum", (rows, columns, depth), term), out.dtype)
 
     return (compute("conv2d", out.dtype, out.shape, value),)
 

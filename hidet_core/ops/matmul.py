@@ -1,6 +1,7 @@
 """matmul: a[..., M, K] times b[..., K, N], batch dims broadcast as in NumPy. No attributes.
 
-Operands have at least two dims (the importer reshapes vectors) and one dtype.
+Operands have at least two dims (the importer reshapes vectors) and one dtype. 16-bit floats are
+accumulated in f32.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from hidet_core.base.errors import Unsupported
 from hidet_core.compute.definition import Definition, compute, reduce_over
 from hidet_core.compute.dims import same_dim
 from hidet_core.compute.types import TensorType
-from hidet_core.ir.expr import Buffer, Expr, is_const, load
+from hidet_core.ir.expr import Buffer, Expr, is_const
+from hidet_core.ir.widen import narrowed, wide_load
 
 from .elementwise import broadcast_shapes
 from .registry import Attrs, Types, operator
@@ -36,9 +38,10 @@ def _define(inputs: tuple[Buffer, ...], out: TensorType, attrs: Attrs) -> tuple[
 
     def value(*axes: Expr) -> Expr:
         def term(k: Expr) -> Expr:
-            return load(a, *_batch(a, axes), axes[-2], k) * load(b, *_batch(b, axes), k, axes[-1])
+            left = wide_load(a, *_batch(a, axes), axes[-2], k)
+            return left * wide_load(b, *_batch(b, axes), k, axes[-1])
 
-        return reduce_over("sum", (a.shape[-1],), term)
+        return narrowed(reduce_over("sum", (a.shape[-1],), term), out.dtype)
 
     return (compute("matmul", out.dtype, out.shape, value),)
 

@@ -1,8 +1,9 @@
 """Normalisation over the last axis: softmax, log_softmax, layer_norm(x, scale?, bias?),
 rms_norm(x, scale?).
 
-attrs of the norms: eps. Scale and bias are vectors of the last axis. Each has statistics as
-definitions of their own (shape without the last axis), then the output.
+attrs of the norms: eps. Scale and bias are vectors of the last axis, of the same dtype or another
+float. Each has statistics as definitions of their own (shape without the last axis; of 16-bit
+floats in f32), then the output, rounded once.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from hidet_core.base.errors import Unsupported
 from hidet_core.compute.definition import Definition, compute, reduce_over
 from hidet_core.compute.dims import dim_expr, same_dim
 from hidet_core.compute.types import TensorType
+from hidet_core.ir.dtypes import DType, f64
 from hidet_core.ir.expr import Buffer, Expr, cast, load, unary
+from hidet_core.ir.widen import narrowed, wide_load, wide_type
 
 from .registry import Attrs, DefineOne, Types, operator
 
@@ -26,7 +29,7 @@ def _row(
     def value(*axes: Expr) -> Expr:
         return post(reduce_over(op, (x.shape[-1],), lambda k: term(k, *axes)))
 
-    return compute(name, x.dtype, x.shape[:-1], value)
+    return compute(name, wide_type(x.dtype), x.shape[:-1], value)
 
 
 def _same(value: Expr) -> Expr:
@@ -42,20 +45,21 @@ def _infer_softmax(types: Types, attrs: Attrs) -> TensorType:
 def _softmax(is_log: bool) -> DefineOne:
     def define(inputs: tuple[Buffer, ...], out: TensorType, attrs: Attrs) -> tuple[Definition, ...]:
         (x,) = inputs
-        top = _row("max", "row_max", x, lambda k, *row: load(x, *row, k), _same)
+        top = _row("max", "row_max", x, lambda k, *row: wide_load(x, *row, k), _same)
 
         def shifted(*axes: Expr) -> Expr:
-            return load(x, *axes) - load(top.out, *axes[:-1])
+            return wide_load(x, *axes) - load(top.out, *axes[:-1])
 
         total = _row("sum", "row_sum", x, lambda k, *row: unary("exp", shifted(*row, k)), _same)
 
         def value(*axes: Expr) -> Expr:
             scale = load(total.out, *axes[:-1])
-            return (
+            result = (
                 shifted(*axes) - unary("log", scale)
                 if is_log
                 else unary("exp", shifted(*axes)) / scale
             )
+            return narrowed(result, out.dtype)
 
         return (
             top,
@@ -73,11 +77,8 @@ operator("log_softmax", "anchor", _infer_softmax, _softmax(is_log=True))
 def _infer_norm(types: Types, attrs: Attrs) -> TensorType:
     x = types[0]
     for vector in types[1:]:
-        if (
-            vector.rank != 1
-            or not same_dim(vector.shape[0], x.shape[-1])
-            or vector.dtype != x.dtype
-        ):
+        fits = vector.rank == 1 and same_dim(vector.shape[0], x.shape[-1])
+        if not fits or not vector.dtype.is_float or (vector.dtype == f64) != (x.dtype == f64):
             raise Unsupported(
                 "layer_norm", f"expected vectors over the last axis of {x}, got {vector}"
             )
@@ -88,17 +89,21 @@ def _define_layer_norm(
     inputs: tuple[Buffer, ...], out: TensorType, attrs: Attrs
 ) -> tuple[Definition, ...]:
     x = inputs[0]
-    count = cast(dim_expr(x.shape[-1]), x.dtype)
-    mean = _row("sum", "row_mean", x, lambda k, *row: load(x, *row, k), lambda total: total / count)
+    count = cast(dim_expr(x.shape[-1]), wide_type(x.dtype))
+
+    def element(k: Expr, *row: Expr) -> Expr:
+        return wide_load(x, *row, k)
+
+    mean = _row("sum", "row_mean", x, element, lambda total: total / count)
 
     def centred(*axes: Expr) -> Expr:
-        return load(x, *axes) - load(mean.out, *axes[:-1])
+        return wide_load(x, *axes) - load(mean.out, *axes[:-1])
 
     def square(k: Expr, *row: Expr) -> Expr:
         return centred(*row, k) * centred(*row, k)
 
     variance = _row("sum", "row_variance", x, square, lambda total: total / count)
-    normal = _normalised(variance, centred, inputs[1:], attrs)
+    normal = _normalised(variance, centred, inputs[1:], attrs["eps"], out.dtype)
     return mean, variance, compute("layer_norm", out.dtype, out.shape, normal)
 
 
@@ -106,26 +111,35 @@ def _define_rms_norm(
     inputs: tuple[Buffer, ...], out: TensorType, attrs: Attrs
 ) -> tuple[Definition, ...]:
     x = inputs[0]
-    count = cast(dim_expr(x.shape[-1]), x.dtype)
+    count = cast(dim_expr(x.shape[-1]), wide_type(x.dtype))
+
+    def element(*axes: Expr) -> Expr:
+        return wide_load(x, *axes)
 
     def square(k: Expr, *row: Expr) -> Expr:
-        return load(x, *row, k) * load(x, *row, k)
+        return element(*row, k) * element(*row, k)
 
     mean_square = _row("sum", "row_mean_square", x, square, lambda total: total / count)
-    normal = _normalised(mean_square, lambda *axes: load(x, *axes), inputs[1:], attrs)
+    normal = _normalised(mean_square, element, inputs[1:], attrs["eps"], out.dtype)
     return mean_square, compute("rms_norm", out.dtype, out.shape, normal)
 
 
 def _normalised(
-    spread: Definition, element: Callable[..., Expr], vectors: tuple[Buffer, ...], attrs: Attrs
+    spread: Definition,
+    element: Callable[..., Expr],
+    vectors: tuple[Buffer, ...],
+    eps: float,
+    dtype: DType,
 ) -> Callable[..., Expr]:
-    """element / sqrt(spread + eps) [* scale [+ bias]]."""
+    """element / sqrt(spread + eps) [* scale [+ bias]], as dtype."""
 
     def value(*axes: Expr) -> Expr:
-        result = element(*axes) * (1.0 / unary("sqrt", load(spread.out, *axes[:-1]) + attrs["eps"]))
+        result = element(*axes) * (1.0 / unary("sqrt", load(spread.out, *axes[:-1]) + eps))
         if vectors:
-            result = result * load(vectors[0], axes[-1])
-        return result + load(vectors[1], axes[-1]) if len(vectors) > 1 else result
+            result = result * wide_load(vectors[0], axes[-1])
+        if len(vectors) > 1:
+            result = result + wide_load(vectors[1], axes[-1])
+        return narrowed(result, dtype)
 
     return value
 

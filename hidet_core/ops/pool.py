@@ -22,13 +22,13 @@ from hidet_core.ir.expr import (
     Expr,
     both,
     cast,
-    load,
     maximum,
     minimum,
     select,
     unary,
 )
 from hidet_core.ir.expr import binary as binary_expr
+from hidet_core.ir.widen import narrowed, wide_load, wide_type
 
 from .registry import Attrs, Types, operator
 from .windows import Window
@@ -54,15 +54,18 @@ def _define(inputs: tuple[Buffer, ...], out: TensorType, attrs: Attrs) -> tuple[
     (x,) = inputs
     window = Window(x, attrs["strides"], attrs["pads"], attrs["dilations"])
     is_max = attrs["kind"] == "max"
-    outside = lowest(x.dtype) if is_max else Const(0.0, x.dtype)
+    wide = wide_type(x.dtype)
+    outside = lowest(wide) if is_max else Const(0.0, wide)
 
     def value(n: Expr, oh: Expr, ow: Expr, c: Expr) -> Expr:
         def term(r: Expr, s: Expr) -> Expr:
             y, z = window.position(0, oh, r), window.position(1, ow, s)
-            return select(window.valid(y, z), window.load(n, y, z, c), outside)
+            return select(window.valid(y, z), cast(window.load(n, y, z, c), wide), outside)
 
         total = reduce_over("max" if is_max else "sum", tuple(attrs["kernel"]), term)
-        return total if is_max else total / cast(_count(window, attrs, (oh, ow)), x.dtype)
+        if not is_max:
+            total = total / cast(_count(window, attrs, (oh, ow)), wide)
+        return narrowed(total, out.dtype)
 
     return (compute("pool2d", out.dtype, out.shape, value),)
 
@@ -108,13 +111,12 @@ def _define_lrn(
     def value(*axes: Expr) -> Expr:
         def term(k: Expr) -> Expr:
             at = axes[-1] + k - (size - 1) // 2
-            element = load(x, *axes[:-1], minimum(maximum(at, 0), channels - 1))
+            element = wide_load(x, *axes[:-1], minimum(maximum(at, 0), channels - 1))
             return select(both(at >= 0, at < channels), element * element, 0)
 
         squares = reduce_over("sum", (size,), term)
-        return load(x, *axes) / _power(
-            squares * (attrs["alpha"] / size) + attrs["bias"], attrs["beta"]
-        )
+        spread = _power(squares * (attrs["alpha"] / size) + attrs["bias"], attrs["beta"])
+        return narrowed(wide_load(x, *axes) / spread, out.dtype)
 
     return (compute("lrn", out.dtype, out.shape, value),)
 

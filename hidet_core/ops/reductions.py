@@ -2,6 +2,7 @@
 
 reduce attrs: op (a name of REDUCE_OPS), axes (sorted, >= 0), keepdims.  Means of integers truncate.
 arg_reduce attrs: op max | min, axis, keepdims, last (which of equal elements): i64 positions.
+16-bit floats are accumulated in f32.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from hidet_core.compute.dims import Dim, dim_expr, product
 from hidet_core.compute.types import TensorType
 from hidet_core.ir.dtypes import DType, i64
 from hidet_core.ir.expr import Buffer, Expr, cast, eq, load, minimum, select, unary
+from hidet_core.ir.widen import narrowed, wide_load, wide_type
 
 from .arithmetic import truncating_div
 from .registry import Attrs, Types, operator
@@ -78,16 +80,18 @@ def _define(inputs: tuple[Buffer, ...], out: TensorType, attrs: Attrs) -> tuple[
 
     def over(op: str, at: Sequence[Expr], step: Step) -> Expr:
         def term(*inner: Expr) -> Expr:
-            return step(load(x, *_full_index(len(x.shape), axes, keepdims, at, inner)))
+            return step(wide_load(x, *_full_index(len(x.shape), axes, keepdims, at, inner)))
 
         return reduce_over(op, extents, term)
 
     if attrs["op"] == "logsumexp":
-        return _log_sum_exp(x.dtype, out, over)
+        return _log_sum_exp(wide_type(x.dtype), out, over)
 
     def value(*at: Expr) -> Expr:
         total = after(over(op, at, before))
-        return _mean(total, product(extents)) if attrs["op"] == "mean" else total
+        if attrs["op"] == "mean":
+            total = _mean(total, product(extents))
+        return narrowed(total, out.dtype)
 
     return (compute("reduce", out.dtype, out.shape, value),)
 
@@ -115,7 +119,8 @@ def _log_sum_exp(
 
     def value(*at: Expr) -> Expr:
         offset = load(top.out, *at)
-        return unary("log", over("sum", at, lambda v: unary("exp", v - offset))) + offset
+        total = over("sum", at, lambda v: unary("exp", v - offset))
+        return narrowed(unary("log", total) + offset, out.dtype)
 
     return top, compute("reduce", out.dtype, out.shape, value)
 
@@ -136,16 +141,18 @@ def _define_arg(
     extent = dim_expr(x.shape[axis])
 
     def best(*at: Expr) -> Expr:
-        index = [lambda k, at=at: load(x, *_full_index(rank, (axis,), keepdims, at, (k,)))]
-        return reduce_over(attrs["op"], (x.shape[axis],), index[0])
+        def element(k: Expr) -> Expr:
+            return wide_load(x, *_full_index(rank, (axis,), keepdims, at, (k,)))
 
-    extreme = compute("extreme", x.dtype, out.shape, best)
+        return reduce_over(attrs["op"], (x.shape[axis],), element)
+
+    extreme = compute("extreme", wide_type(x.dtype), out.shape, best)
 
     def value(*at: Expr) -> Expr:
         top = load(extreme.out, *at)
 
         def position(k: Expr) -> Expr:
-            here = load(x, *_full_index(rank, (axis,), keepdims, at, (k,)))
+            here = wide_load(x, *_full_index(rank, (axis,), keepdims, at, (k,)))
             return select(eq(here, top), k, -1 if attrs["last"] else extent)
 
         if attrs["last"]:

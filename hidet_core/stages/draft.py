@@ -9,16 +9,20 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hidet_core.compute.definition import Definition, loads
+from hidet_core.compute.dims import simplify
 from hidet_core.fusion import Step, inline
 from hidet_core.graph.graph import Graph, Operator, Value
 from hidet_core.graph.groups import FusionGroup
 from hidet_core.graph.storage import Storage
-from hidet_core.ir.expr import Buffer, Const, Var
+from hidet_core.ir.expr import Buffer, Const, Var, is_const
+from hidet_core.ir.halves import single
 from hidet_core.schedule.problem import Problem
 
 from .options import CompileOptions
 
 MAX_NAME = 60
+# bytes; who runs a plan keeps to what its buffers ask for, and on CPUs nothing has to be aligned
+ALIGNMENT = {"cpu": 0, "cuda": 16}
 DEFAULT = CompileOptions()
 
 
@@ -43,9 +47,10 @@ def draft_group(
     storage: Mapping[Value, Storage],
     readers: Mapping[Value, Sequence[Operator]],
     options: CompileOptions = DEFAULT,
+    kind: str = "cpu",
 ) -> Draft:
-    """readers: the operators that read a value (`consumers(graph)`)."""
-    buffers = _Buffers(graph, storage)
+    """readers: the operators that read a value (`consumers(graph)`). kind: of the target."""
+    buffers = _Buffers(graph, storage, ALIGNMENT[kind])
     defined = {operator: buffers.define(operator) for operator in group.operators}
     prologue = {buffers.of(o.output): defined[o][-1] for o in group.prologue}
     prologue |= buffers.literals()
@@ -69,17 +74,31 @@ def draft_group(
 
 
 class _Buffers:
-    """The buffers of the values that a group touches, with the strides of their storage."""
+    """The buffers of the values that a group touches, with the strides of their storage.
+    alignment: in bytes, of the start of every root.
+    """
 
-    def __init__(self, graph: Graph, storage: Mapping[Value, Storage]) -> None:
-        self.graph, self.storage = graph, storage
+    def __init__(self, graph: Graph, storage: Mapping[Value, Storage], alignment: int = 0) -> None:
+        self.graph, self.storage, self.alignment = graph, storage, alignment
         self.known: dict[Value, Buffer] = {}
 
     def of(self, value: Value, name: str = "x") -> Buffer:
         if value not in self.known:
             strides = None if value in self.graph.constants else self.storage[value].strides
-            self.known[value] = Buffer(name, value.type.dtype, value.type.shape, strides)
+            alignment = self._alignment(value)
+            shape, dtype = value.type.shape, value.type.dtype
+            self.known[value] = Buffer(name, dtype, shape, strides, alignment=alignment)
         return self.known[value]
+
+    def _alignment(self, value: Value) -> int:
+        """Of a value's first element: as much as its offset keeps of the root's."""
+        alignment = self.alignment
+        if value in self.graph.constants:
+            return alignment
+        offset = self.storage[value].offset * value.type.dtype.bytes
+        while alignment and not is_const(simplify(offset % alignment), 0):
+            alignment //= 2
+        return alignment
 
     def define(self, operator: Operator) -> tuple[Definition, ...]:
         """An operator's definitions on these buffers."""
@@ -96,7 +115,7 @@ class _Buffers:
             array = self.graph.constants.get(value)
             if array is not None and array.size == 1:
                 axes = tuple(Var(f"i{k}") for k in range(array.ndim))
-                item = array.reshape(-1)[0].item()
+                item = single(array.reshape(-1)[0]).item()
                 found[buffer] = Definition(buffer, axes, Const(item, value.type.dtype))
         return found
 

@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 
 from hidet_core._runtime import Executable
 from hidet_core.build.llvm import compile_object
@@ -26,8 +27,9 @@ from hidet_core.graph.graph import consumers, verify_graph
 from hidet_core.graph.groups import form_groups
 from hidet_core.graph.reference import run_graph
 from hidet_core.graph.storage import make_storable, plan_storage
-from hidet_core.ir.dtypes import f32
+from hidet_core.ir.dtypes import bf16, f32, from_numpy
 from hidet_core.ir.expr import Expr, Load, Var
+from hidet_core.ir.halves import as_dtype, single
 from hidet_core.ir.node import rebuild, rewrite
 from hidet_core.ir.stmt import Prefetch, Program, Store
 from hidet_core.lower import CUDA_LOWERING, LOWERING
@@ -60,7 +62,7 @@ class Net(GraphBuilder):
         return self.declared[-1]
 
     def const(self, *shape, dtype=np.float32):
-        return self.constant(self.rng.standard_normal(shape).astype(dtype), "c")
+        return self.constant(as_dtype(self.rng.standard_normal(shape), from_numpy(dtype)), "c")
 
     def conv(self, x, *weights, **attrs):
         """weights: the shape [R, S, C/g, O]."""
@@ -100,8 +102,8 @@ def symbols_of(graph, sizes):
 
 def random_array(rng, shape, value):
     dtype = np.dtype(value.type.dtype.numpy)
-    if dtype.kind == "f":
-        return rng.standard_normal(shape).astype(dtype)
+    if value.type.dtype.is_float:
+        return as_dtype(rng.standard_normal(shape), value.type.dtype)
     if dtype.kind == "b":
         return rng.random(shape) < 0.5
     return rng.integers(0 if dtype.kind == "u" else -9, 10, shape).astype(dtype)
@@ -141,8 +143,10 @@ class Compiled:
 
     def run(self, feeds):
         """The outputs by name, of native code."""
-        results = self.executable().run(list(feeds.values()), threads=1)
-        return dict(zip(self.graph.output_names, results, strict=True))
+        results = self.executable().run([_native(feed) for feed in feeds.values()], threads=1)
+        held = [value.type.dtype.numpy for value in self.graph.outputs]
+        outputs = [array.view(kind) for array, kind in zip(results, held, strict=True)]
+        return dict(zip(self.graph.output_names, outputs, strict=True))
 
     def interpret(self, feeds, run=interpret, **sizes):
         """The outputs by name, of the interpreter, or of another that runs lowered programs."""
@@ -157,6 +161,13 @@ class Compiled:
         return [kernel.ops for kernel in self.kernels]
 
 
+def _native(array):
+    """An array as the runtime takes it: bfloat16 as ml_dtypes has it."""
+    if array.dtype != bf16.numpy:
+        return array
+    return array.view(pytest.importorskip("ml_dtypes").bfloat16)
+
+
 def best(found):
     """The candidate that the cost model likes best."""
     return found[0]
@@ -167,7 +178,10 @@ def compiled(graph, pick=best, target=CPU):
     graph = make_storable(graph)
     verify_graph(graph)
     storage, readers = plan_storage(graph), consumers(graph)
-    drafts = [draft_group(group, graph, storage, readers) for group in form_groups(graph)]
+    drafts = [
+        draft_group(group, graph, storage, readers, kind=target.kind)
+        for group in form_groups(graph)
+    ]
     kernels = [_kernel(draft, graph.symbols, pick, target) for draft in drafts]
     return Compiled(graph, storage, kernels, target)
 
@@ -209,7 +223,10 @@ class _Memory:
                 slice(before, before + self.size(dim))
                 for (before, _), dim in zip(root.halo, root.value.type.shape, strict=True)
             )
-            memory[inside] = np.nan if dtype.kind == "f" else 0 if dtype.kind in "bu" else -77
+            filling = 0 if dtype.kind in "bu" else -77
+            if value.type.dtype.is_float:
+                filling = as_dtype(np.float32(np.nan), value.type.dtype)
+            memory[inside] = filling
             self.roots[root] = memory.reshape(-1)
         return self.roots[root]
 
@@ -218,11 +235,13 @@ class _Memory:
             buffer: pack(self.graph.constants[kernel.draft.group.anchor.inputs[k]])
             for k, (buffer, pack) in kernel.scheduled.packed.items()
         }
-        arrays, offsets = [], {}
+        arrays, offsets, workspace = [], {}, kernel.scheduled.workspace
         for param in kernel.program.params:
             value = kernel.draft.values.get(param)
             if param in packed:
                 arrays.append(packed[param].reshape(-1))
+            elif param in workspace:
+                arrays.append(self._scratch(param, workspace[param]))
             elif value in self.graph.constants:
                 arrays.append(np.ascontiguousarray(self.graph.constants[value]).reshape(-1))
             else:
@@ -230,6 +249,12 @@ class _Memory:
                 offsets[param] = self.size(self.storage[value].offset)
         program = _whole_roots(program, offsets)
         run(program, arrays, [self.symbols[v] for v in program.scalars])
+        for param, array in zip(kernel.program.params, arrays, strict=True):
+            assert not workspace.get(param) or not array.any(), f"{param.name} is left as {array}"
+
+    def _scratch(self, param, is_zero):
+        size = np.prod([self.size(dim) for dim in param.shape])
+        return np.full(size, 0 if is_zero else 99, param.dtype.numpy)
 
     def outputs(self):
         results = {}
@@ -255,12 +280,10 @@ def check(graph, *sizes, pick=best, target=CPU, interpreted=False, tolerance=2e-
     sizes of the symbols.
     """
     result = compiled(graph, pick, target)
-    executable = result.executable()
     for number, symbols in enumerate(sizes or ({},)):
         feeds = feeds_of(graph, number, **symbols)
         expected = run_graph(graph, feeds)
-        found = dict(zip(expected, executable.run(list(feeds.values()), threads=1), strict=True))
-        compare(found, expected, tolerance)
+        compare(result.run(feeds), expected, tolerance)
         if interpreted:
             compare(result.interpret(feeds, **symbols), expected, tolerance)
     return result
@@ -270,10 +293,12 @@ def compare(found, expected, tolerance=2e-5):
     """Integers exactly, floats up to tolerance (relative to the largest element too)."""
     for name, array in expected.items():
         assert found[name].dtype == array.dtype and found[name].shape == array.shape, name
-        if array.dtype.kind != "f":
+        dtype = from_numpy(array.dtype)
+        if not dtype.is_float:
             np.testing.assert_array_equal(found[name], array, err_msg=name)
             continue
-        limit = tolerance if array.dtype.itemsize > 2 else 4e-3
+        limit = {"f16": 4e-3, "bf16": 3e-2}.get(dtype.name, tolerance)
+        array = single(array)
         finite = np.abs(array[np.isfinite(array)].astype(np.float64))
         scale = max(1.0, float(finite.max(initial=0.0)))
-        np.testing.assert_allclose(found[name], array, limit, limit * scale, err_msg=name)
+        np.testing.assert_allclose(single(found[name]), array, limit, limit * scale, err_msg=name)

@@ -2,6 +2,8 @@
 both of which find races; compiled by NVRTC for every architecture.
 """
 
+import functools
+
 from hidet_core.graph.reference import run_graph
 from hidet_core.ir.verify import verify
 from hidet_core.target import CUDAS
@@ -12,9 +14,11 @@ from tests.hidet_core.cuda_emulated import HAS_COMPILER, run_emulated
 H200 = CUDAS["sm_90a"]
 
 
-def check_cuda(graph, *sizes, pick=best, target=H200, interpreted=True, tolerance=2e-5):
-    """The results are those of the reference; for each dict of sizes of the symbols."""
-    result = compiled(graph, pick, target)
+def check_cuda(graph, *sizes, pick=best, interpreted=True, tolerance=2e-5, seeds=(1,)):
+    """The results are those of the reference; for each dict of sizes of the symbols. seeds: of the
+    emulated device's scheduler.
+    """
+    result, target = compiled(graph, pick, H200), H200
     for kernel in result.kernels:
         verify(kernel.program, "scheduled")
         verify(lowered(kernel.program, target), "flat")
@@ -23,8 +27,9 @@ def check_cuda(graph, *sizes, pick=best, target=H200, interpreted=True, toleranc
         expected = run_graph(graph, feeds)
         if interpreted:
             compare(result.interpret(feeds, **symbols), expected, tolerance)
-        if HAS_COMPILER:
-            compare(result.interpret(feeds, run_emulated, **symbols), expected, tolerance)
+        for seed in seeds if HAS_COMPILER else ():
+            run = functools.partial(run_emulated, seed=seed)
+            compare(result.interpret(feeds, run, **symbols), expected, tolerance)
     return result
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from hidet_core.base.errors import CompilerBug
 from hidet_core.ir.expr import Binary, Buffer, Const, Expr, Load, Ramp, is_const
 from hidet_core.ir.node import walk
-from hidet_core.ir.stmt import Barrier, For, If, Let, Prefetch, Program, Seq, Stmt, Store
+from hidet_core.ir.stmt import AtomicAdd, Barrier, For, If, Let, Prefetch, Program, Seq, Stmt, Store
 
 from .launch import ALIGNMENT, launch_of
 from .names import Names, type_name
@@ -49,7 +49,8 @@ class _Emitter:
 
     def text(self) -> str:
         program = self.program
-        stored = {node.buffer for node in walk(program.body) if isinstance(node, Store)}
+        written = (Store, AtomicAdd)
+        stored = {node.buffer for node in walk(program.body) if isinstance(node, written)}
         parameters = []
         for buffer in program.params:
             const = "" if buffer in stored else "const "
@@ -98,6 +99,10 @@ class _Emitter:
                     pass  # other threads hide the latency
                 case Barrier():
                     self.line("ht_barrier();")
+                case AtomicAdd(buffer, (index,), value, out):
+                    place = f"{self.names.of(buffer)} + {self.values.write(index, 8)}"
+                    call = f"ht_atomic_add({place}, {self.values.write(value)})"
+                    self.line(f"{self.names.of(out)}[0] = {call};")
                 case Let():
                     self._let(item)
                     work.append(item.body)

@@ -177,11 +177,26 @@ class Memory:
             self.w.do(f"store {kind} {stored}, ptr {address}, align {dtype.bytes}")
             return
         lanes, bits = type_name(boolean.vector(dtype.lanes)), self._mask(mask, dtype.lanes)
+        if dtype.bytes < 4:
+            bits = self._unknown(bits, dtype.lanes)
         name = f"llvm.masked.store.{_memory_mangled(dtype)}.p0"
         self.w.module.declare(name, "void", f"{kind}, ptr, i32, {lanes}")
         self.w.do(
             f"call void @{name}({kind} {stored}, ptr {address}, i32 {dtype.bytes}, {lanes} {bits})"
         )
+
+    def _unknown(self, bits: str, lanes: int) -> str:
+        """A mask that LLVM cannot know: of truncated values in one lane that is known it makes (22)
+        a scalar store of all their bits, over what lies behind.
+        """
+        wide = 32 if lanes <= 32 else 64
+        number = self.w.op(f"bitcast <{lanes} x i1> {bits} to i{lanes}")
+        if lanes < wide:
+            number = self.w.op(f"zext i{lanes} {number} to i{wide}")
+        number = self.w.op(f'call i{wide} asm "", "=r,0"(i{wide} {number})')
+        if lanes < wide:
+            number = self.w.op(f"trunc i{wide} {number} to i{lanes}")
+        return self.w.op(f"bitcast i{lanes} {number} to <{lanes} x i1>")
 
     def _load_strided(self, buffer: Buffer, base: str, stride: int, dtype: DType) -> str:
         """Contiguous loads that cover the first to the last element, nothing beyond, then

@@ -3,7 +3,7 @@
 add(const, x)     ->  add(x, const)               for all commutative operators
 op(x[N,H,W,C], const[1,1,1,C])  ->  op(x, const[C])
 sub(x, const)     ->  add(x, -const)              floats only, as are those below
-div(x, const)     ->  mul(x, 1 / const)           where that is finite
+div(x, const)     ->  mul(x, 1 / const)           where that is finite (16-bit floats: and exact)
 pow(x, 2)         ->  mul(x, x)                   also 0.5, 1, -1 and 3
 """
 
@@ -13,6 +13,8 @@ import numpy as np
 
 from hidet_core.graph.builder import GraphBuilder, rewrite_graph
 from hidet_core.graph.graph import Graph, Operator, Value
+from hidet_core.ir.dtypes import DType
+from hidet_core.ir.halves import as_dtype, single
 
 COMMUTATIVE = {"add", "mul", "maximum", "minimum", "and", "or", "xor", "eq", "ne"}
 
@@ -51,15 +53,26 @@ def _trimmed(builder: GraphBuilder, value: Value, operator: Operator) -> Value:
 
 def _with_constant(builder: GraphBuilder, op: str, x: Value, array: np.ndarray) -> Value | None:
     if op == "sub":
-        return builder.emit("add", x, builder.constant(-array, "negated"))
+        negated = as_dtype(-single(array), x.type.dtype)
+        return builder.emit("add", x, builder.constant(negated, "negated"))
     if op == "div":
-        with np.errstate(all="ignore"):
-            inverse = (1 / array).astype(array.dtype)
-        usable = np.isfinite(inverse).all() and (np.abs(inverse) > np.finfo(array.dtype).tiny).all()
-        return builder.emit("mul", x, builder.constant(inverse, "inverse")) if usable else None
+        inverse = _inverse(array, x.type.dtype)
+        factor = None if inverse is None else builder.constant(inverse, "inverse")
+        return None if factor is None else builder.emit("mul", x, factor)
     if op == "pow" and array.size == 1 and array.ndim <= x.type.rank:
-        return _power(builder, x, float(array.reshape(())))
+        return _power(builder, x, float(single(array).reshape(())))
     return None
+
+
+def _inverse(array: np.ndarray, dtype: DType) -> np.ndarray | None:
+    """1 / array, None where multiplying by it would not do."""
+    values = single(array)
+    with np.errstate(all="ignore"):
+        inverse = as_dtype((1 / values).astype(values.dtype), dtype)
+        held = single(inverse)
+        usable = np.isfinite(held).all() and (np.abs(held) > np.finfo(held.dtype).tiny).all()
+        exact = not dtype.is_half or (held * values == 1).all()
+    return inverse if usable and exact else None
 
 
 def _power(builder: GraphBuilder, x: Value, exponent: float) -> Value | None:

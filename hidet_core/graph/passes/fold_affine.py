@@ -18,6 +18,8 @@ from hidet_core.base.errors import Unsupported
 from hidet_core.compute.dims import same_shape
 from hidet_core.graph.builder import GraphBuilder, join_names, rewrite_graph
 from hidet_core.graph.graph import Graph, Operator, Value, use_counts
+from hidet_core.ir.dtypes import DType
+from hidet_core.ir.halves import as_dtype, single
 from hidet_core.ops.elementwise import broadcast_shapes
 
 WEIGHTED = ("conv2d", "matmul")
@@ -68,16 +70,17 @@ class _Folder:
         if found := self.earlier(x, "add"):
             made, array = found
             if _fits(made.inputs[0], array):
-                return self.emit("add", self.times(made.inputs[0], factor), array * factor, made)
+                shift = _times(array, factor, x.type.dtype)
+                return self.emit("add", self.times(made.inputs[0], factor), shift, made)
         if found := self.earlier(x, "mul"):
             made, array = found
             if _fits(made.inputs[0], array):
-                return self.times(made.inputs[0], array * factor, made)
+                return self.times(made.inputs[0], _times(array, factor, x.type.dtype), made)
         found = self.earlier(x, *WEIGHTED)
         if found and _is_per_channel(factor, x):
             made, weights = found
-            scaled = weights * factor.reshape(-1)
-            constant = self.builder.constant(scaled.astype(weights.dtype), made.inputs[1].name)
+            scaled = _times(weights, factor.reshape(-1), x.type.dtype)
+            constant = self.builder.constant(scaled, made.inputs[1].name)
             name = join_names(made.name, self.operator.name)
             inputs = (made.inputs[0], constant)
             return self.builder.emit(made.op.name, *inputs, name=name, **made.attrs)
@@ -92,12 +95,17 @@ class _Folder:
         if not found or not _fits(found[0].inputs[0], found[1]):
             return None
         made, array = found
-        return self.emit("add", made.inputs[0], array + shift, made)
+        total = as_dtype(single(array) + single(shift), x.type.dtype)
+        return self.emit("add", made.inputs[0], total, made)
 
     def emit(self, op: str, x: Value, array: np.ndarray, made: Operator | None) -> Value:
         name = join_names(made.name if made else "", self.operator.name)
         constant = self.builder.constant(array, "scale" if op == "mul" else "shift")
         return self.builder.emit(op, x, constant, name=name)
+
+
+def _times(a: np.ndarray, b: np.ndarray, dtype: DType) -> np.ndarray:
+    return as_dtype(single(a) * single(b), dtype)
 
 
 def _fits(x: Value, array: np.ndarray) -> bool:

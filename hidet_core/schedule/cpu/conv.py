@@ -18,6 +18,7 @@ from hidet_core.compute.dims import product, same_dim
 from hidet_core.ir.address import strides_of
 from hidet_core.ir.dtypes import f32
 from hidet_core.ir.expr import Buffer, Expr, is_const, load, wrap
+from hidet_core.ir.widen import narrowed, wide_load, wide_type
 from hidet_core.lang import Tensor, build, ceildiv, prefetch
 from hidet_core.target.cpu import Cpu
 
@@ -39,7 +40,7 @@ class Conv2d(Template):
     ops = ("conv2d",)
 
     def accepts(self, problem: Problem) -> bool:
-        plain = problem.constant[1] and problem.output.dtype == f32
+        plain = problem.constant[1] and wide_type(problem.output.dtype) == f32
         return plain and not is_depthwise(problem)
 
     def space(self, problem: Problem, target: Cpu) -> Iterator[TileConfig]:
@@ -65,7 +66,7 @@ class Conv2d(Template):
         x, out = problem.inputs[0], problem.output
         spec = _Pixels(problem).contraction(packed)
         with build(problem.name, [x, packed, out], scalars_of(x, out)) as slot:
-            if problem.computed[0] and len(spec.k_extents) == 1:
+            if (problem.computed[0] or x.dtype.is_half) and len(spec.k_extents) == 1:
                 write_staged_contraction(spec, config, lanes)
             else:
                 write_contraction(spec, config, lanes)
@@ -128,19 +129,20 @@ class _Pixels:
         n, oh, ow = self.pixel(row)
         (stride_h, stride_w), (top, left, *_) = self.attrs["strides"], self.attrs["pads"]
         if self.pointwise:
-            return load(
+            return wide_load(
                 self.x, n, oh * stride_h - top, ow * stride_w - left, group * self.depth + ks[0]
             )
         dilation_h, dilation_w = self.attrs["dilations"]
         y = oh * stride_h + ks[0] * dilation_h - top
         if self.merged:  # ks[1] is s*C + c: the window row is contiguous, the address carries
-            return load(self.x, n, y, ow * stride_w - left, ks[1])
+            return wide_load(self.x, n, y, ow * stride_w - left, ks[1])
         z = ow * stride_w + ks[1] * dilation_w - left
-        return load(self.x, n, y, z, group * self.depth + ks[2])
+        return wide_load(self.x, n, y, z, group * self.depth + ks[2])
 
     def store(self, group: Expr, row: Expr, column: Expr, value: Expr) -> None:
         n, oh, ow = self.pixel(row)
-        Tensor(self.out)[n, oh, ow, group * self.per_group + column] = value
+        at = (n, oh, ow, group * self.per_group + column)
+        Tensor(self.out)[at] = narrowed(value, self.out.dtype)
 
 
 def _rows(problem: Problem) -> int | Expr:

@@ -15,6 +15,7 @@ from typing import Any
 from hidet_core.base.errors import require
 from hidet_core.ir.dtypes import f32
 from hidet_core.ir.expr import Expr, wrap
+from hidet_core.ir.widen import narrowed, wide, wide_type
 from hidet_core.lang import (
     Tensor,
     build,
@@ -50,7 +51,7 @@ class Depthwise(Template):
     ops = ("conv2d",)
 
     def accepts(self, problem: Problem) -> bool:
-        return is_depthwise(problem) and problem.output.dtype == f32
+        return is_depthwise(problem) and wide_type(problem.output.dtype) == f32
 
     def space(self, problem: Problem, target: Cpu) -> Iterator[DepthwiseConfig]:
         for nv in (2, 1):
@@ -132,11 +133,11 @@ class _Tile:
                         column * stride_w + s * dilation_w - left,
                     )
                     with when(channel + j < channels):
-                        acc[i, j] = (
-                            acc[i, j] + self.x[n, y, z, channel + j] * self.w[r, s, 0, channel + j]
-                        )
+                        pixel = wide(self.x[n, y, z, channel + j])
+                        acc[i, j] = acc[i, j] + pixel * wide(self.w[r, s, 0, channel + j])
         for i, j in lanes(grid):
             inside = channel + j < channels
             inside = inside if limit is None else inside & (first + i < limit)
             with when(inside):
-                self.out[n, oh, first + i, channel + j] = acc[i, j]
+                value = narrowed(acc[i, j], self.out.dtype)
+                self.out[n, oh, first + i, channel + j] = value

@@ -12,6 +12,7 @@ from hidet_core.compute.dims import product
 from hidet_core.ir.dtypes import f32
 from hidet_core.ir.expr import Expr
 from hidet_core.ir.node import rewrite
+from hidet_core.ir.widen import wide, wide_type
 from hidet_core.lang import Tensor, build, local, parallel
 from hidet_core.target.cpu import Cpu
 
@@ -33,7 +34,7 @@ class Lrn(Template):
 
     def accepts(self, problem: Problem) -> bool:
         channels = problem.output.shape[-1]
-        if not isinstance(channels, int) or problem.output.dtype != f32:
+        if not isinstance(channels, int) or wide_type(problem.output.dtype) != f32:
             return False
         return channels <= MAX_CHANNELS and problem.attrs["size"] <= MAX_WINDOW
 
@@ -52,7 +53,8 @@ class Lrn(Template):
                 for k in span(padded, width):
                     squares[k] = 0.0
                 for k in span(channels, width):
-                    squares[k + before] = Tensor(x)[(*pixel, k)] * Tensor(x)[(*pixel, k)]
+                    element = wide(Tensor(x)[(*pixel, k)])
+                    squares[k + before] = element * element
                 for k in span(channels, width):
                     total: Expr = squares[k]
                     for offset in range(1, size):

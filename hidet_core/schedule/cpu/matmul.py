@@ -14,7 +14,8 @@ import numpy as np
 from hidet_core.base.errors import require
 from hidet_core.compute.dims import product
 from hidet_core.ir.dtypes import f32
-from hidet_core.ir.expr import Buffer, Expr, Load, is_const, load, wrap
+from hidet_core.ir.expr import Buffer, Expr, Load, is_const, wrap
+from hidet_core.ir.widen import narrowed, wide, wide_load, wide_type
 from hidet_core.lang import Tensor, build, ceildiv, prefetch
 from hidet_core.target.cpu import Cpu
 
@@ -28,12 +29,12 @@ from .tiles import SYMBOLIC_ROWS, ContractionSize, contraction_cost, tile_space
 
 
 class Matmul(Template):
-    """matmul of f32 with any batch dims."""
+    """matmul of f32 or 16-bit floats (computed in f32) with any batch dims."""
 
     ops = ("matmul",)
 
     def accepts(self, problem: Problem) -> bool:
-        return problem.output.dtype == f32
+        return wide_type(problem.output.dtype) == f32
 
     def space(self, problem: Problem, target: Cpu) -> Iterator[TileConfig]:
         return tile_space(target)
@@ -59,11 +60,8 @@ class Matmul(Template):
         second = problem.inputs[1] if buffer is None else buffer
         a, out = problem.inputs[0], problem.output
         with build(problem.name, [a, second, out], scalars_of(a, second, out)) as slot:
-            if (
-                problem.computed[0]
-                and isinstance(spec.k_extents[0], int)
-                and isinstance(spec.groups, int)
-            ):
+            converts = problem.computed[0] or a.dtype.is_half
+            if converts and isinstance(spec.k_extents[0], int) and isinstance(spec.groups, int):
                 write_staged_contraction(spec, config, lanes)
             else:
                 write_contraction(spec, config, lanes)
@@ -107,13 +105,13 @@ def _packed(problem: Problem, width: int) -> tuple[Contraction, Buffer, Pack]:
         return unravel(row, out.shape[:-1])
 
     def read(group: Expr, row: Expr, ks: Sequence[Expr]) -> Expr:
-        return load(a, *_batch_of(a, index(row)[:-1]), index(row)[-1], ks[0])
+        return wide_load(a, *_batch_of(a, index(row)[:-1]), index(row)[-1], ks[0])
 
     def store(group: Expr, row: Expr, column: Expr, value: Expr) -> None:
-        Tensor(out)[(*index(row), column)] = value
+        Tensor(out)[(*index(row), column)] = narrowed(value, out.dtype)
 
     def panel_of(group: Expr, panel: Expr, ks: Sequence[Expr], column: Expr) -> Expr:
-        return load(packed, panel, ks[0], column)
+        return Tensor(packed)[panel, ks[0], column]
 
     def ahead(group: Expr, panel: Expr, line: Expr) -> None:
         prefetch(Tensor(packed), panel, 0, line * LINE)
@@ -130,14 +128,15 @@ def _in_place(problem: Problem, config: TileConfig, lanes: int) -> Contraction:
     batch, width, cols = out.shape[:-2], config.nv * lanes, out.shape[-1]
 
     def read(group: Expr, row: Expr, ks: Sequence[Expr]) -> Expr:
-        return load(a, *_batch_of(a, unravel(group, batch)), row, ks[0])
+        return wide_load(a, *_batch_of(a, unravel(group, batch)), row, ks[0])
 
     def read_b(group: Expr, panel: Expr, ks: Sequence[Expr], column: Expr) -> Expr:
         index = (*_batch_of(b, unravel(group, batch)), ks[0], panel * width + column)
-        return Load(b, tuple(wrap(i) for i in index), f32, panel * width + column < cols)
+        inside = panel * width + column < cols
+        return wide(Load(b, tuple(wrap(i) for i in index), b.dtype, inside))
 
     def store(group: Expr, row: Expr, column: Expr, value: Expr) -> None:
-        Tensor(out)[(*unravel(group, batch), row, column)] = value
+        Tensor(out)[(*unravel(group, batch), row, column)] = narrowed(value, out.dtype)
 
     return Contraction(product(batch), out.shape[-2], cols, (a.shape[-1],), read, read_b, store)
 

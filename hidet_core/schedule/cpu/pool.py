@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from hidet_core.ir.expr import Expr, Load, Reduce, Select, both, unary, wrap
 from hidet_core.ir.node import rewrite, walk
+from hidet_core.ir.widen import wide_type
 from hidet_core.lang import (
     Tensor,
     build,
@@ -59,13 +60,13 @@ class Pool2d(Template):
             yield PoolConfig(nv)
 
     def cost(self, problem: Problem, config: PoolConfig, target: Cpu) -> float:
-        width = config.nv * target.lanes(problem.output.dtype.bytes)
+        width = config.nv * target.lanes(wide_type(problem.output.dtype).bytes)
         channels = estimate((problem.output.shape[3],))
         return -(-channels // width) * (config.nv + 1)
 
     def build(self, problem: Problem, config: PoolConfig, target: Cpu) -> Scheduled:
         x, out = problem.inputs[0], problem.output
-        width = config.nv * target.lanes(out.dtype.bytes)
+        width = config.nv * target.lanes(wide_type(out.dtype).bytes)
         images, height, columns, channels = out.shape
         with build(problem.name, [x, out], scalars_of(x, out)) as slot:
             for n, oh, block in parallel(images, height, ceildiv(channels, width)):
@@ -82,10 +83,10 @@ def _window(problem: Problem, at: tuple[Expr, Expr, Expr, Expr], lanes_wide: int
     n, oh, ow, first = at
     node = find_reduce(definition.value)
     assert node is not None
-    acc = register(out.dtype, [nv * lanes_wide], "acc")
+    acc = register(node.dtype, [nv * lanes_wide], "acc")
     channels = wrap(out.shape[3])
     for (j,) in _channels(nv, lanes_wide):
-        acc[j] = identity(node.op, out.dtype)
+        acc[j] = identity(node.op, node.dtype)
     dilation_h, dilation_w = problem.attrs["dilations"]
     top, left = (_start(problem, axis, position) for axis, position in ((0, oh), (1, ow)))
 

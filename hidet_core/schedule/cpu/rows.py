@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from hidet_core.compute.dims import product
 from hidet_core.ir.expr import Buffer, Expr, Load
 from hidet_core.ir.node import rewrite
+from hidet_core.ir.widen import narrowed, wide, wide_type
 from hidet_core.lang import Tensor, build, lanes, local, parallel, register, spatial
 from hidet_core.target.cpu import Cpu
 
@@ -39,7 +40,7 @@ class Rows(Template):
 
     def build(self, problem: Problem, config: Config, target: Cpu) -> Scheduled:
         out = problem.output
-        width = target.lanes(out.dtype.bytes)
+        width = target.lanes(wide_type(out.dtype).bytes)
         length = out.shape[-1]
         with build(problem.name, [*problem.inputs, out], scalars_of(*problem.inputs, out)) as slot:
             for (task,) in parallel(product(out.shape[:-1])):
@@ -56,12 +57,12 @@ def _stage(problem: Problem, row: tuple[Expr, ...], width: int) -> tuple[Buffer,
     x, length = problem.inputs[0], problem.output.shape[-1]
     if not problem.computed[0] or not isinstance(length, int) or length > MAX_STAGED:
         return None
-    copy = local(x.dtype, [max(-(-length // width), 1) * width], "row")
+    copy = local(wide_type(x.dtype), [max(-(-length // width), 1) * width], "row")
     if length % width:  # what lies behind the row is read with its last vector, but not used
         for (lane,) in lanes(spatial(width)):
             copy[length // width * width + lane] = 0.0
     for k in span(length, width):
-        copy[k] = Tensor(x)[(*row, k)]
+        copy[k] = wide(Tensor(x)[(*row, k)])
     return x, copy.buffer
 
 
@@ -72,7 +73,8 @@ def _staged(value: Expr, source: tuple[Buffer, Buffer] | None) -> Expr:
 
     def rule(node: object) -> Expr | None:
         if isinstance(node, Load) and node.buffer is x:
-            return Load(copy, node.indices[-1:], node.dtype, node.mask)
+            kept = Load(copy, node.indices[-1:], copy.dtype, node.mask)
+            return narrowed(kept, node.dtype)
         return None
 
     return rewrite(value, rule)

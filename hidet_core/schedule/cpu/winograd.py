@@ -21,7 +21,9 @@ import numpy as np
 from hidet_core.base.errors import require
 from hidet_core.compute.dims import product
 from hidet_core.ir.dtypes import f32
-from hidet_core.ir.expr import Buffer, Expr, load, wrap
+from hidet_core.ir.expr import Buffer, Expr, wrap
+from hidet_core.ir.halves import single
+from hidet_core.ir.widen import narrowed, wide_load, wide_type
 from hidet_core.lang import (
     Tensor,
     build,
@@ -102,7 +104,7 @@ class Winograd(Template):
         return (
             not problem.exact
             and problem.constant[1]
-            and problem.output.dtype == f32
+            and wide_type(problem.output.dtype) == f32
             and attrs["groups"] == 1
             and tuple(weights[:2]) == (3, 3)
             and tuple(attrs["strides"]) == tuple(attrs["dilations"]) == (1, 1)
@@ -226,7 +228,7 @@ class _Writer:
         for c in span(self.channels, self.wide):
             lines = []
             for row in rows:
-                pixels = [let("d", load(self.x, n, row, at, c)) for at in columns]
+                pixels = [let("d", wide_load(self.x, n, row, at, c)) for at in columns]
                 lines.append([let("b", value) for value in apply(matrix, pixels)])
             for k in range(side):
                 for i, value in enumerate(apply(matrix, [line[k] for line in lines])):
@@ -277,7 +279,8 @@ class _Writer:
                 for (j,) in lanes(repeat(self.config.nv) * spatial(self.wide)):
                     column = panel * self.width + j
                     with when(column < self.columns):
-                        Tensor(self.out)[n, top + i, left + k, column] = pixels[i * m + k, j]
+                        value = narrowed(pixels[i * m + k, j], self.out.dtype)
+                        Tensor(self.out)[n, top + i, left + k, column] = value
 
 
 def _packer(config: WinogradConfig, wide: int) -> Pack:
@@ -285,7 +288,7 @@ def _packer(config: WinogradConfig, wide: int) -> Pack:
 
     def pack(weights: np.ndarray) -> np.ndarray:
         channels, columns = weights.shape[2:]
-        transformed = transform_weights(weights, config.m)
+        transformed = transform_weights(single(weights), config.m)
         matrix = transformed.reshape(config.points * channels, columns)
         return pack_panels(matrix, config.nv * wide)
 

@@ -75,6 +75,7 @@ class Operand:
     depth_index: Callable[[Expr], Index]
     is_flat: bool
     is_padded: bool = False
+    has_groups: bool = True  # it differs between groups
 
     @property
     def dtype(self) -> DType:
@@ -253,7 +254,8 @@ def _product(problem: Problem, packing: Packing | None) -> Contraction:
         a, rows, depth, "k", _widest(a, depth), a_line, depth_index(a, -1), _is_flat(problem, 0)
     )  # fmt: skip
     right = Operand(
-        b, cols, depth, "line", _widest(b, cols), b_line, depth_index(b, -2), _is_flat(problem, 1)
+        b, cols, depth, "line", _widest(b, cols), b_line, depth_index(b, -2), _is_flat(problem, 1),
+        has_groups=not merged,
     )  # fmt: skip
     store = Output(out, _widest(out, cols), row_index, lambda group: wrap(0))
     view = Contraction(groups, rows, cols, depth, left, right, store, product(a.shape))

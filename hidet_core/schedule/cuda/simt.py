@@ -10,12 +10,15 @@ do not exist are 0 when read, lines that do not exist are not stored.
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hidet_core.base.errors import require
+from hidet_core.compute.dims import product
 from hidet_core.ir.dtypes import f32
-from hidet_core.ir.expr import Expr, cast, wrap
+from hidet_core.ir.expr import Expr, cast, minimum, wrap
 from hidet_core.lang import (
     barrier,
     build,
@@ -36,28 +39,32 @@ from ..problem import Problem, Scheduled
 from ..template import Template
 from ..work import scalars_of
 from .contraction import Contraction, Packing, contraction, is_contraction
+from .split_k import SplitK
 from .tile_copy import TileCopy, elements, vector_of
-from .traffic import LAUNCH_NS
+from .waves import MEMORY_LATENCY, Block, Size, contraction_ns
 
 PIECE = 4  # sums of a piece, each way: the floats of a vector
 WARP_M, WARP_N = 4, 8  # threads of a warp
 PAD = 4  # floats after each row of a's tile, which is stored by columns
-STEP_CYCLES = 150.0  # of a block that runs alone, for the barrier and the loads of a step
-ISSUED = 128  # instructions of threads that a multiprocessor starts in a cycle
-L2_FACTOR = 2.5  # of the bandwidth of memory
-COPY_SLOTS = 6  # instructions of a thread for an element on its way into shared memory
+STEP_CYCLES = 12.0  # of a warp that runs alone, for a depth: reads, then what depends on them
+ISSUED = 4  # instructions of warps that a multiprocessor starts in a cycle
+READ_CYCLES = 2.0  # of shared memory, for a warp's vectors of four, some of which are the same
+COPY_SLOTS = 4  # instructions of a thread for a vector on its way, beside its stores
 OTHER_REGISTERS = 40  # of a thread, for addresses and loops
 
 
 @dataclass(frozen=True)
 class TileConfig(Config):
-    """warps: of a block, each way; pieces: of a thread, each way; block_k: depth of a step."""
+    """warps: of a block, each way; pieces: of a thread, each way; block_k: depth of a step;
+    splits: parts of k.
+    """
 
     warps_m: int
     warps_n: int
     pieces_m: int
     pieces_n: int
     block_k: int
+    splits: int = 1
 
     @property
     def threads(self) -> int:
@@ -72,15 +79,19 @@ class TileConfig(Config):
         return self.warps_n * self.pieces_n * WARP_N * PIECE
 
     @property
+    def sums(self) -> int:
+        """Of a thread."""
+        return self.pieces_m * self.pieces_n * PIECE * PIECE
+
+    @property
     def shared_bytes(self) -> int:
         return 2 * 4 * self.block_k * (self.block_m + PAD + self.block_n)
 
     @property
     def registers(self) -> int:
         """An estimate: sums, one step of operands, the tiles on their way."""
-        sums = self.pieces_m * self.pieces_n * PIECE * PIECE
         on_the_way = self.block_k * (self.block_m + self.block_n) // self.threads
-        return sums + PIECE * (self.pieces_m + self.pieces_n) + on_the_way + OTHER_REGISTERS
+        return self.sums + PIECE * (self.pieces_m + self.pieces_n) + on_the_way + OTHER_REGISTERS
 
 
 class Simt(Template):
@@ -92,18 +103,20 @@ class Simt(Template):
         return is_contraction(problem)
 
     def space(self, problem: Problem, target: Cuda) -> Iterator[TileConfig]:
-        warps = ((1, 1), (2, 1), (1, 2), (4, 1), (2, 2), (4, 2), (2, 4), (1, 4))
-        for warps_m, warps_n in warps:
-            for pieces_m, pieces_n in ((1, 1), (2, 1), (1, 2), (2, 2)):
-                for block_k in (8, 16, 32):
-                    yield TileConfig(warps_m, warps_n, pieces_m, pieces_n, block_k)
+        warps = ((1, 1), (2, 1), (1, 2), (2, 2), (4, 2), (2, 4))
+        pieces = ((1, 1), (2, 1), (1, 2), (2, 2))
+        for (warps_m, warps_n), (pieces_m, pieces_n) in itertools.product(warps, pieces):
+            for block_k, splits in itertools.product((8, 16, 32), (1, 2, 4, 8, 16)):
+                yield TileConfig(warps_m, warps_n, pieces_m, pieces_n, block_k, splits)
 
     def check(self, problem: Problem, config: TileConfig, target: Cuda) -> None:
         need, limit = config.registers, target.registers_per_thread
         require(need <= limit, f"about {need} registers > {limit}")
         need, limit = config.shared_bytes, target.shared_bytes_per_block
         require(need <= limit, f"{need} bytes of shared memory > {limit} on {target.name}")
-        view = contraction(problem)
+        view, size = _sized(problem)
+        steps = -(-size.depth // config.block_k)
+        require(config.splits == 1 or steps >= 2 * config.splits, f"{steps} steps in all")
         for operand, side in ((view.a, config.block_m), (view.b, config.block_n)):
             fits = vector_of(operand, side, config.block_k, config.threads) > 0
             require(fits, f"{config.threads} threads for a tile of {side} x {config.block_k}")
@@ -112,35 +125,56 @@ class Simt(Template):
             require(fits, f"a tile of {config.block_m} rows, the problem has {view.rows}")
 
     def cost(self, problem: Problem, config: TileConfig, target: Cuda) -> float:
-        groups, rows, cols, depth = contraction(problem).sizes()
-        blocks = groups * -(-rows // config.block_m) * -(-cols // config.block_n)
-        steps = -(-depth // config.block_k)
-        resident = max(
-            target.resident_blocks(config.threads, config.registers, config.shared_bytes), 1
+        view, size = _sized(problem)
+        warps, sums = config.threads // target.warp, config.pieces_m * config.pieces_n * PIECE**2
+        pieces = config.pieces_m + config.pieces_n
+        # a step of k, in instructions of warps: multiply, read pieces, copy tiles
+        multiplied, read = config.block_k * warps * sums, config.block_k * warps * pieces
+        copied, stored = 0.0, 0.0
+        for operand, side in ((view.a, config.block_m), (view.b, config.block_n)):
+            vector = vector_of(operand, side, config.block_k, config.threads)
+            vectors = side * config.block_k / vector / target.warp
+            stores = vectors * (vector if operand.along == "k" else 1)
+            copied += vectors * COPY_SLOTS + stores
+            stored += stores
+        busy = (
+            multiplied * target.warp / target.fma_per_cycle,
+            (multiplied + read + copied) / ISSUED,
+            read * READ_CYCLES + stored,
         )
-        per_multiprocessor = -(-blocks // target.multiprocessors)
-        sums = config.pieces_m * config.pieces_n * PIECE * PIECE
-        # a multiprocessor reads 32 floats of shared memory a cycle
-        reads = PIECE * (config.pieces_m + config.pieces_n) * config.threads / 32
-        multiplied = config.threads * sums / target.fma_per_cycle
-        copied = (config.block_m + config.block_n) * COPY_SLOTS / ISSUED
-        step = config.block_k * (max(multiplied, reads) + copied)
-        alone = -(-per_multiprocessor // resident) * steps * (STEP_CYCLES + step)
-        cycles = max(per_multiprocessor * steps * step, alone)
-        moved = blocks * steps * config.block_k * 4 * (config.block_m + config.block_n)
-        moving = moved / (target.bytes_per_ns * L2_FACTOR)
-        return LAUNCH_NS + max(cycles / target.clock_ghz, moving)
+        block = Block(
+            config.threads, config.registers, config.shared_bytes, config.block_m, config.block_n,
+            config.block_k, busy, MEMORY_LATENCY + config.block_k * STEP_CYCLES, config.splits,
+        )  # fmt: skip
+        return contraction_ns(size, block, target)
 
     def build(self, problem: Problem, config: TileConfig, target: Cuda) -> Scheduled:
         view = contraction(problem, Packing(config.block_n, config.block_k))
-        params = view.params
+        down, across = ceildiv(view.rows, config.block_m), ceildiv(view.cols, config.block_n)
+        tiles = product((view.groups, down, across))
+        split = SplitK.of(config.splits, tiles, config.threads, config.sums)
+        workspace = split.workspace if config.splits > 1 else {}
+        params = [*view.params, *workspace]
         with build(problem.name, params, scalars_of(*params)) as slot:
-            grid = (ceildiv(view.rows, config.block_m), ceildiv(view.cols, config.block_n))
-            for group, down, across in parallel(view.groups, *grid):
+            for group, m, n, part in parallel(view.groups, down, across, config.splits):
+                tile = (group * down + m) * across + n
                 for thread in threads(config.threads):
                     block = _Block(view, config, thread)
-                    block.write(group, down * config.block_m, across * config.block_n)
-        return Scheduled(slot.program, view.packed, str(config))
+                    block.sum(group, (m * config.block_m, n * config.block_n), part)
+                    if config.splits == 1:
+                        block.store(group)
+                        continue
+                    with when(split.meet(tile, part, thread, block.sums)):
+                        split.total(tile, thread, block.sums)
+                        block.store(group)
+        return Scheduled(slot.program, view.packed, str(config), workspace=workspace)
+
+
+@functools.lru_cache(maxsize=16)
+def _sized(problem: Problem) -> tuple[Contraction, Size]:
+    """For all configs of a problem."""
+    view = contraction(problem)
+    return view, Size.of(view)
 
 
 class _Block:
@@ -154,15 +188,21 @@ class _Block:
         self.b = TileCopy(view.b, size_b, config.threads, thread, 0)
         self.sums = register(f32, [self.rows, self.cols], "sums")
 
-    def write(self, group: Expr, row: Expr, col: Expr) -> None:
-        """The tile of the output whose first element is at (row, col)."""
-        self.a.begin(group, row)
-        self.b.begin(group, col)
+    def sum(self, group: Expr, first: tuple[Expr, Expr], part: Expr) -> None:
+        """The sums over a part of k of the tile whose first element is at (row, column)."""
+        config = self.config
+        self.first = first
+        self.a.begin(group, first[0])
+        self.b.begin(group, first[1])
         for i in unroll(self.rows, "i"):
             for j in unroll(self.cols, "j"):
                 self.sums[i, j] = 0.0
-        self._accumulate(wrap(0), ceildiv(wrap(self.view.depth), self.config.block_k))
-        self._store(group, row, col)
+        steps = wrap(ceildiv(wrap(self.view.depth), config.block_k))
+        if config.splits == 1:
+            return self._accumulate(wrap(0), steps)
+        each = ceildiv(steps, config.splits)
+        begin = let("begin", part * each)
+        return self._accumulate(begin * config.block_k, minimum(steps - begin, each))
 
     def _accumulate(self, first: Expr, steps: Expr) -> None:
         """The steps from depth `first` on: while a tile is on its way, that before is multiplied.
@@ -207,8 +247,9 @@ class _Block:
                 for j in unroll(self.cols, "j"):
                     self.sums[i, j] += part_a[i] * part_b[j]
 
-    def _store(self, group: Expr, row: Expr, col: Expr) -> None:
-        down, across = self._pieces()
+    def store(self, group: Expr) -> None:
+        """The sums into the output."""
+        (row, col), (down, across) = self.first, self._pieces()
         for x, first in enumerate(down):
             for i in unroll(PIECE, "i"):
                 m = let("m", row + first + i)

@@ -242,7 +242,7 @@ def test_special_numbers():
     check(model(nodes, [value("x", ("N", 8))], outputs), {"x": numbers})
 
 
-def test_half_precision_and_strings_are_left(rng):
+def test_half_precision_inside_a_model(rng):
     nodes = [
         node("Cast", ["x"], ["h"], to=TensorProto.FLOAT16),
         node("Relu", ["h"], ["r"]),
@@ -250,8 +250,8 @@ def test_half_precision_and_strings_are_left(rng):
         node("Exp", ["f"], ["y"]),
     ]
     made = model(nodes, [value("x", (4, 4))], [value("y", (4, 4))])
-    checked = check(made, {"x": floats(rng, 4, 4)})
-    assert checked.claimed < checked.nodes
+    checked = check(made, {"x": floats(rng, 4, 4)}, tolerance=1e-3)
+    assert checked.claimed == checked.nodes
 
 
 def test_sparse_and_large_constants(rng):

@@ -8,8 +8,9 @@ import pytest
 
 from hidet_core.base.errors import CompilerBug
 from hidet_core.codegen import emit
-from hidet_core.ir.dtypes import f32, i64
-from hidet_core.ir.expr import Broadcast, Buffer, Const, Load, Var, binary, broadcast, select
+from hidet_core.ir.dtypes import bf16, f16, f32, i16, i32, i64, u8
+from hidet_core.ir.expr import Broadcast, Buffer, Const, Load, Var, binary, broadcast, cast, select
+from hidet_core.ir.halves import as_dtype
 from hidet_core.ir.stmt import For, If, Let, OnMapping, Store, seq
 from tests.hidet_core.codegen.programs import aligned, compiled, k, load, program, ramp, splat
 
@@ -29,6 +30,23 @@ def test_saxpy_with_a_masked_tail(rng):
         want[:size] += 3 * a[:size]
         run([a, b], [size], 0, -(-size // LANES))
         np.testing.assert_allclose(b, want, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [u8, i16, f16, bf16], ids=str)
+@pytest.mark.parametrize("count", [0, 1, 2, 15, 16])
+def test_narrow_values_in_lanes_known_to_the_compiler(count, dtype):
+    """LLVM 22 stores all bits of a value that is truncated for the one lane of a mask."""
+    x, y = Buffer("x", f32, (LANES,)), Buffer("y", dtype, (2 * LANES,))
+    wide = load(x, ramp(0, LANES))
+    value = cast(wide if dtype.is_float else cast(wide, i32), dtype)
+    mask = binary("lt", ramp(0, LANES), splat(Const(count, i64), LANES))
+    run = compiled(program([x, y], Store(y, (ramp(0, LANES),), value, mask)))
+    result = np.full(2 * LANES, 0x55, np.uint8).repeat(dtype.bytes).view(dtype.numpy)
+    want = result.copy()
+    numbers = np.arange(LANES, dtype=np.float32)
+    want[:count] = as_dtype(numbers[:count], dtype)
+    run([numbers, result])
+    assert result.tobytes() == want.tobytes()
 
 
 def test_only_the_given_tasks_run():

@@ -1,0 +1,101 @@
+"""Predicted time of contractions in tiles: what every template of them is compared by.
+
+    time = launch + max(waves of blocks, bytes from memory) + what split-k adds
+
+A multiprocessor holds as many blocks at once as threads, registers and shared memory allow. Those
+take a step of k together in the time that its pipes are busy with all their steps, but no faster
+than one block alone can: a step waits for its loads (`latency`, shortened by loads that are several
+steps ahead). Pipes overlap, but not wholly: the busiest counts, and a share of the others. The
+multiprocessor with the most blocks sets the time: 133 equal blocks on 132
+multiprocessors take twice as long as 132, which is what makes small tiles and split-k worth their
+traffic at batch 1. Operands come through L2 at a rate per multiprocessor; what is read for the
+first time comes from memory at the device's rate. The constants are those of published
+micro-benchmarks of the A100 and H100, rounded; none was fitted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hidet_core.target.nvidia import Cuda
+
+from ..work import estimate
+from .contraction import Contraction
+from .traffic import LAUNCH_NS
+
+L2_BYTES = 40.0  # that a multiprocessor gets from L2 in a cycle while all of them ask
+MEMORY_LATENCY = 650.0  # cycles until a load from memory is there
+BLOCK_CYCLES = 1300.0  # to start a block, fetch its first operands and store its results
+OVERLAPPED = 0.75  # of the time of the pipes that are not the busiest
+SPLIT_NS = 900.0  # fence, ticket, and the first of the parts that are read back
+WORST = float("inf")
+
+
+@dataclass(frozen=True)
+class Size:
+    """A contraction's sizes, symbols estimated. bytes: of the operands and the output in memory,
+    each once; element: bytes of one.
+    """
+
+    groups: int
+    rows: int
+    cols: int
+    depth: int
+    element: int
+    bytes: int
+
+    @staticmethod
+    def of(view: Contraction) -> Size:
+        groups, rows, cols, depth = view.sizes()
+        element = view.a.dtype.bytes
+        b_groups = groups if view.b.has_groups else 1
+        elements = estimate((view.a_elements,)) + b_groups * depth * cols + groups * rows * cols
+        return Size(groups, rows, cols, depth, element, element * elements)
+
+
+@dataclass(frozen=True)
+class Block:
+    """What a block needs and does. busy: cycles that a multiprocessor's pipes spend on a step of
+    block_k, each pipe; wait: cycles that a step of a block takes at least.
+    """
+
+    threads: int
+    registers: int
+    shared_bytes: int
+    block_m: int
+    block_n: int
+    block_k: int
+    busy: tuple[float, ...]
+    wait: float
+    splits: int = 1
+
+
+def contraction_ns(size: Size, block: Block, target: Cuda) -> float:
+    """Predicted nanoseconds; infinite where a block does not fit a multiprocessor."""
+    resident = target.resident_blocks(block.threads, block.registers, block.shared_bytes)
+    if resident < 1:
+        return WORST
+    tiles = size.groups * -(-size.rows // block.block_m) * -(-size.cols // block.block_n)
+    steps = -(-(-(-size.depth // block.block_k)) // block.splits)
+    fetched = (block.block_m + block.block_n) * block.block_k * size.element
+    pipes = (*block.busy, fetched / L2_BYTES)
+    busy = max(pipes) * OVERLAPPED + sum(pipes) * (1 - OVERLAPPED)
+    most = -(-tiles * block.splits // target.multiprocessors)  # blocks of one multiprocessor
+    cycles = 0.0
+    for together, times in ((resident, most // resident), (most % resident, 1)):
+        if together and times:
+            cycles += times * (steps * max(together * busy, block.wait) + BLOCK_CYCLES)
+    time = max(cycles / target.clock_ghz, size.bytes / target.bytes_per_ns)
+    return LAUNCH_NS + time + _split_ns(block, tiles, target)
+
+
+def _split_ns(block: Block, tiles: int, target: Cuda) -> float:
+    """The parts are stored by all blocks and read back by the last of each tile, which has them
+    all to itself.
+    """
+    if block.splits == 1:
+        return 0.0
+    part = block.block_m * block.block_n * 4
+    alone = -(-tiles // target.multiprocessors) * part * block.splits / L2_BYTES
+    stored = part * tiles * block.splits / (L2_BYTES * target.multiprocessors)
+    return SPLIT_NS + (alone + stored) / target.clock_ghz
