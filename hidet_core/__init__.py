@@ -10,12 +10,14 @@ except ImportError as error:
 
 from .arrays import ArrayKernel, BadArgument, compile_kernel, kernel
 from .base.errors import BadOption, CompilerBug, HidetError, ProgramError, Rejected, Unsupported
-from .build import KernelCache
+from .build import KernelCache, is_installed
 from .importer import OnnxGraph, OnnxNode, OnnxValue, explain_node, from_model
-from .pipeline import CompiledPartition, compile_graph, compile_partition
+from .pipeline import CompiledPartition, choose_target, compile_graph, compile_partition
 from .stages import CompileOptions, KernelReport, PartitionReport
+from .target import TARGETS, Target, gpu, runs_on
 
 __all__ = [
+    "TARGETS",
     "ArrayKernel",
     "BadArgument",
     "BadOption",
@@ -31,11 +33,16 @@ __all__ = [
     "PartitionReport",
     "ProgramError",
     "Rejected",
+    "Target",
     "Unsupported",
+    "choose_target",
     "compile_graph",
     "compile_kernel",
     "compile_partition",
     "explain_node",
     "from_model",
+    "gpu",
+    "is_installed",
     "kernel",
+    "runs_on",
 ]

@@ -72,7 +72,7 @@ def compile_graph(graph: Graph, options: CompileOptions | None = None) -> Compil
     has no such target, or no compiler for it.
     """
     options, start = options or CompileOptions(), time.perf_counter()
-    target = _target(options)
+    target = choose_target(options)
     cache = KernelCache.open(options.cache_dir) if options.cache else KernelCache.disabled()
     kernels: list[Kernel] = []
     trace = Trace.open(graph, options, target.kind)
@@ -95,7 +95,10 @@ def compile_graph(graph: Graph, options: CompileOptions | None = None) -> Compil
     return CompiledPartition(serialize(plan), constants, report)
 
 
-def _target(options: CompileOptions) -> Target:
+def choose_target(options: CompileOptions) -> Target:
+    """What `auto` comes to on this machine, or what was asked for. Raises Unsupported where this
+    machine has no such target.
+    """
     target = resolve(options.target, options.device_id)
     return target if options.target != "auto" or is_installed(target) else host()
 

@@ -43,10 +43,20 @@ class PartitionSink {
   ~PartitionSink() = default;
 };
 
+// What the options of a session come to on this machine.
+struct Settings {
+  std::string problem;        // what is wrong with them; empty: nothing, and the rest holds
+  bool on_gpu = false;        // whether kernels run there
+  std::string target;         // for people: "sm_90a on CUDA device 0 (NVIDIA H200)"
+  int device_id = 0;          // of the GPU
+  uint64_t memory_limit = 0;  // bytes; 0: none
+  bool use_graph = true;
+  uint64_t stream = 0;        // CUstream of the user; 0: none
+};
+
 class Bridge {
  public:
-  // Empty if all options are known and good, else what is wrong.
-  virtual std::string CheckOptions(const OptionMap& options) noexcept = 0;
+  virtual Settings Settle(const OptionMap& options) noexcept = 0;
   virtual void Partition(const GraphView& graph, const OptionMap& options,
                          PartitionSink& sink) noexcept = 0;
 

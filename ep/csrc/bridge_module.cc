@@ -1,6 +1,6 @@
 // hidet_ep._bridge: connects the plugin library with the Python package.
 //
-// connect(library, check_options, partition) opens the library and gives it a Bridge that calls
+// connect(library, settle, partition) opens the library and gives it a Bridge that calls
 // the two Python functions; both get and return plain dicts, tuples, texts and bytes (the shapes
 // are in ep/hidet_ep/handover.py). disconnect() is for atexit: from then on no call enters Python.
 // Threading: calls arrive with or without the GIL (ONNX Runtime holds it while it creates a session
@@ -132,20 +132,35 @@ void Deliver(const py::object& outcome, PartitionSink& sink) {
   for (const py::handle& item : partitions) DeliverPartition(item, sink);
 }
 
+Settings ToSettings(const py::dict& settled) {
+  Settings settings;
+  settings.problem = settled["problem"].cast<std::string>();
+  if (!settings.problem.empty()) return settings;
+  settings.on_gpu = settled["on_gpu"].cast<bool>();
+  settings.target = settled["target"].cast<std::string>();
+  settings.device_id = settled["device_id"].cast<int>();
+  settings.memory_limit = settled["memory_limit"].cast<uint64_t>();
+  settings.use_graph = settled["use_graph"].cast<bool>();
+  settings.stream = settled["stream"].cast<uint64_t>();
+  return settings;
+}
+
 class PythonBridge final : public Bridge {
  public:
-  PythonBridge(py::object check_options, py::object partition)
-      : check_options_(std::move(check_options)), partition_(std::move(partition)) {}
+  PythonBridge(py::object settle, py::object partition)
+      : settle_(std::move(settle)), partition_(std::move(partition)) {}
 
   void Disconnect() { connected_.store(false); }
 
-  std::string CheckOptions(const OptionMap& options) noexcept override {
-    if (!Reachable()) return "";
+  Settings Settle(const OptionMap& options) noexcept override {
+    if (!Reachable()) return {};
     const py::gil_scoped_acquire lock;
     try {
-      return check_options_(options).cast<std::string>();
+      return ToSettings(settle_(options).cast<py::dict>());
     } catch (const std::exception& error) {
-      return error.what();
+      Settings settings;
+      settings.problem = error.what();
+      return settings;
     }
   }
 
@@ -173,20 +188,20 @@ class PythonBridge final : public Bridge {
 
   bool Reachable() const { return connected_.load() && Py_IsInitialized() != 0; }
 
-  py::object check_options_;
+  py::object settle_;
   py::object partition_;
   std::atomic<bool> connected_{true};
 };
 
 PythonBridge* the_bridge = nullptr;  // made once, guarded by the GIL, never freed
 
-void Connect(const std::string& library, py::object check_options, py::object partition) {
+void Connect(const std::string& library, py::object settle, py::object partition) {
   void* handle = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) throw std::runtime_error(dlerror());
   const auto set_bridge =
       reinterpret_cast<decltype(&HidetSetBridge)>(dlsym(handle, "HidetSetBridge"));
   if (set_bridge == nullptr) throw std::runtime_error(dlerror());
-  the_bridge = new PythonBridge(std::move(check_options), std::move(partition));
+  the_bridge = new PythonBridge(std::move(settle), std::move(partition));
   set_bridge(the_bridge);
 }
 
@@ -199,7 +214,7 @@ void Disconnect() {
 
 PYBIND11_MODULE(_bridge, module) {
   module.doc() = "Connects libhidet_ep.so with hidet_ep; see hidet_ep/handover.py";
-  module.def("connect", &hidet::Connect, py::arg("library"), py::arg("check_options"),
+  module.def("connect", &hidet::Connect, py::arg("library"), py::arg("settle"),
              py::arg("partition"));
   module.def("disconnect", &hidet::Disconnect);
 }

@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <thread>
 
+#include "ep/csrc/device_memory.h"
+#include "ep/csrc/tensor_copy.h"
+
 namespace hidet {
 namespace {
 
@@ -19,15 +22,16 @@ size_t UsableProcessors() {
   return std::max(1u, std::thread::hardware_concurrency());
 }
 
+}  // namespace
+
 class KernelRun final : public RunContext {
  public:
-  KernelRun(const Api& api, ort::OrtKernelContext* context, const std::vector<size_t>& inputs,
-            const std::vector<size_t>& outputs, size_t threads)
-      : api_(api), context_(context), inputs_(inputs), outputs_(outputs), threads_(threads) {}
+  KernelRun(const NodeCompute& node, ort::OrtKernelContext* context)
+      : node_(node), api_(node.api_), context_(context) {}
 
   TensorView Input(size_t i) override {
     const ort::OrtValue* value = nullptr;
-    api_.Check(api_->KernelContext_GetInput(context_, inputs_[i], &value));
+    api_.Check(api_->KernelContext_GetInput(context_, node_.input_index_[i], &value));
     if (value == nullptr) Fail(ErrorCode::kInvalidArgument, "HidetEP: input %zu is missing", i);
     TensorView view{};
     ort::ONNXTensorElementDataType dtype{};
@@ -35,15 +39,29 @@ class KernelRun final : public RunContext {
                                                                &view.rank));
     view.dtype = static_cast<DataType>(dtype);
     api_.Check(api_->GetTensorData(value, &view.data));
+    view.place = CheckedPlace(*value, node_.executable_->inputs()[i].name);
     return view;
   }
 
   OutputView Output(size_t i, const int64_t* dims, size_t rank) override {
     ort::OrtValue* value = nullptr;
-    api_.Check(api_->KernelContext_GetOutput(context_, outputs_[i], dims, rank, &value));
-    void* data = nullptr;
-    api_.Check(api_->GetTensorMutableData(value, &data));
-    return {data};
+    api_.Check(api_->KernelContext_GetOutput(context_, node_.output_index_[i], dims, rank, &value));
+    const std::string& name = node_.executable_->outputs()[i].name;
+    OutputView view{};
+    view.place = CheckedPlace(*value, name);
+    api_.Check(api_->GetTensorMutableData(value, &view.data));
+    if (view.place == Place::kCuda && view.data == nullptr) {
+      size_t bytes = 0;
+      api_.Check(api_->GetTensorSizeInBytes(value, &bytes));
+      RequireMemory(view.data, bytes, ("output '" + name + "'").c_str());
+    }
+    return view;
+  }
+
+  void* Stream() override {
+    void* stream = nullptr;
+    if (node_.OnGpu()) api_.Check(api_->KernelContext_GetGPUComputeStream(context_, &stream));
+    return stream;
   }
 
   void ParallelFor(void (*fn)(void*, size_t), size_t total, void* user) override {
@@ -51,15 +69,32 @@ class KernelRun final : public RunContext {
     api_.Check(api_->KernelContext_ParallelFor(context_, fn, total, kOneTaskPerIndex, user));
   }
 
-  size_t Threads() const override { return threads_; }
+  size_t Threads() const override { return node_.threads_; }
 
  private:
+  // ONNX Runtime is told where tensors are to lie, and copies; what lies elsewhere is an error.
+  Place CheckedPlace(const ort::OrtValue& value, const std::string& name) const {
+    const TensorPlace found = PlaceOf(api_, value);
+    if (found.place == Place::kHost) return Place::kHost;
+    if (!node_.OnGpu()) {
+      Fail(ErrorCode::kInvalidArgument,
+           "HidetEP: tensor '%s' is on CUDA device %d, but this session runs on the CPU",
+           name.c_str(), found.ordinal);
+    }
+    if (found.ordinal != node_.device_id_) {
+      Fail(ErrorCode::kInvalidArgument,
+           "HidetEP: tensor '%s' is on CUDA device %d, but this session runs on device %d",
+           name.c_str(), found.ordinal, node_.device_id_);
+    }
+    return Place::kCuda;
+  }
+
+  const NodeCompute& node_;
   const Api& api_;
   ort::OrtKernelContext* context_;
-  const std::vector<size_t>& inputs_;
-  const std::vector<size_t>& outputs_;
-  size_t threads_;
 };
+
+namespace {
 
 std::vector<size_t> Locate(const std::vector<TensorInfo>& wanted,
                            const std::vector<std::string>& present, const char* what) {
@@ -77,11 +112,12 @@ std::vector<size_t> Locate(const std::vector<TensorInfo>& wanted,
 
 }  // namespace
 
-NodeCompute::NodeCompute(Api api, std::shared_ptr<const Executable> executable,
+NodeCompute::NodeCompute(Api api, std::shared_ptr<const Executable> executable, int device_id,
                          const std::vector<std::string>& inputs,
                          const std::vector<std::string>& outputs)
     : ort::OrtNodeComputeInfo{},
       api_(api),
+      device_id_(device_id),
       executable_(std::move(executable)),
       input_index_(Locate(executable_->inputs(), inputs, "input")),
       output_index_(Locate(executable_->outputs(), outputs, "output")),
@@ -103,7 +139,7 @@ ort::OrtStatus* NodeCompute::OnCompute(ort::OrtNodeComputeInfo* self, void*,
                                        ort::OrtKernelContext* context) {
   const auto& node = *static_cast<const NodeCompute*>(self);
   return node.api_.Guard([&] {
-    KernelRun run(node.api_, context, node.input_index_, node.output_index_, node.threads_);
+    KernelRun run(node, context);
     node.executable_->Run(run);
   });
 }

@@ -1,13 +1,23 @@
 // The library's entry points: what ONNX Runtime calls when it registers the plugin.
 //
-// One Factory per registration, with no state but the function tables. Every callback is guarded.
+// One Factory per registration: the function tables, and where there are GPUs, what makes their
+// memory known: devices, allocators and streams for OrtValues outside of sessions, copies. On a
+// machine without a CUDA driver none of these exist. Every callback is guarded.
 #include <atomic>
+#include <cstdint>
+#include <map>
 #include <memory>
+#include <mutex>
 
 #include "ep/csrc/bridge.h"
+#include "ep/csrc/device_memory.h"
+#include "ep/csrc/gpus.h"
 #include "ep/csrc/options.h"
 #include "ep/csrc/ort_api.h"
+#include "ep/csrc/ort_callbacks.h"
 #include "ep/csrc/provider.h"
+#include "ep/csrc/streams.h"
+#include "ep/csrc/tensor_copy.h"
 
 namespace hidet {
 namespace {
@@ -17,7 +27,7 @@ std::atomic<Bridge*> current_bridge{nullptr};
 
 class Factory : public ort::OrtEpFactory {
  public:
-  explicit Factory(Api api) : ort::OrtEpFactory{}, api_(api) {
+  explicit Factory(Api api) : ort::OrtEpFactory{}, api_(api), gpus_(api) {
     ort_version_supported = api.version();
     GetName = [](const ort::OrtEpFactory*) { return kProviderName; };
     GetVendor = [](const ort::OrtEpFactory*) { return "HidetEP"; };
@@ -26,13 +36,54 @@ class Factory : public ort::OrtEpFactory {
     GetSupportedDevices = &Factory::OnGetSupportedDevices;
     CreateEp = &Factory::OnCreateEp;
     ReleaseEp = [](ort::OrtEpFactory*, ort::OrtEp* ep) { delete static_cast<Provider*>(ep); };
-    CreateDataTransfer = [](ort::OrtEpFactory*, ort::OrtDataTransferImpl** transfer) {
-      *transfer = nullptr;  // tensors stay in ordinary memory
-      return static_cast<ort::OrtStatus*>(nullptr);
+    CreateDataTransfer = [](ort::OrtEpFactory* self, ort::OrtDataTransferImpl** transfer) {
+      const auto& factory = *static_cast<Factory*>(self);
+      return factory.api_.Guard([&] {
+        *transfer = factory.gpus_.empty() ? nullptr : new DataTransfer(factory.api_);
+      });
     };
+    if (!gpus_.empty()) ServeGpus();
   }
 
  private:
+  void ServeGpus() {
+    CreateAllocator = &Factory::OnCreateAllocator;
+    ReleaseAllocator = [](ort::OrtEpFactory*, ort::OrtAllocator* allocator) {
+      delete static_cast<DeviceAllocator*>(allocator);  // those of sessions too
+    };
+    IsStreamAware = [](const ort::OrtEpFactory*) { return true; };
+    CreateSyncStreamForDevice = &Factory::OnCreateStream;
+  }
+
+  // Of OrtValues that are made outside of sessions.
+  std::shared_ptr<DeviceMemory> SharedMemory(const ort::OrtMemoryDevice& device) {
+    const auto ordinal = static_cast<int>(api_.ep().MemoryDevice_GetDeviceId(&device));
+    const std::lock_guard<std::mutex> lock(mutex_);
+    std::shared_ptr<DeviceMemory>& memory = shared_[ordinal];
+    if (memory == nullptr) memory = std::make_shared<DeviceMemory>(ordinal, SIZE_MAX);
+    return memory;
+  }
+
+  static ort::OrtStatus* OnCreateAllocator(ort::OrtEpFactory* self, const ort::OrtMemoryInfo* info,
+                                           const ort::OrtKeyValuePairs*,
+                                           ort::OrtAllocator** allocator) {
+    auto& factory = *static_cast<Factory*>(self);
+    const Api& api = factory.api_;
+    return api.Guard([&] {
+      const ort::OrtMemoryDevice* device = api.ep().MemoryInfo_GetMemoryDevice(info);
+      *allocator = new DeviceAllocator(api, info, factory.SharedMemory(*device));
+    });
+  }
+
+  static ort::OrtStatus* OnCreateStream(ort::OrtEpFactory* self, const ort::OrtMemoryDevice* device,
+                                        const ort::OrtKeyValuePairs*,
+                                        ort::OrtSyncStreamImpl** stream) {
+    auto& factory = *static_cast<Factory*>(self);
+    return factory.api_.Guard([&] {
+      *stream = new SyncStream(factory.api_, factory.SharedMemory(*device), nullptr);
+    });
+  }
+
   static const Api& ApiOf(ort::OrtEpFactory* self) { return static_cast<Factory*>(self)->api_; }
 
   static ort::OrtStatus* OnGetSupportedDevices(ort::OrtEpFactory* self,
@@ -42,6 +93,8 @@ class Factory : public ort::OrtEpFactory {
     const Api& api = ApiOf(self);
     return api.Guard([&] {
       *num_ep_devices = 0;
+      // GPUs first: of a name in `providers=[...]` the first device counts.
+      static_cast<Factory*>(self)->gpus_.Declare(self, ep_devices, max_ep_devices, num_ep_devices);
       for (size_t i = 0; i < num_devices && *num_ep_devices < max_ep_devices; ++i) {
         if (api->HardwareDevice_Type(devices[i]) != ort::kCpuDevice) continue;
         api.Check(api.ep().CreateEpDevice(self, devices[i], nullptr, nullptr,
@@ -59,12 +112,16 @@ class Factory : public ort::OrtEpFactory {
     return api.Guard([&] {
       *ep = nullptr;
       OptionMap options = ReadOptions(api, *session_options);
-      CheckOptions(options);
-      *ep = new Provider(api, Logger(api, logger), std::move(options));
+      Settings settings = Settle(options);
+      *ep = new Provider(api, Logger(api, logger), std::move(options), std::move(settings),
+                         static_cast<Factory*>(self)->gpus_);
     });
   }
 
   Api api_;
+  Gpus gpus_;
+  std::mutex mutex_;
+  std::map<int, std::shared_ptr<DeviceMemory>> shared_;  // by ordinal
 };
 
 }  // namespace

@@ -25,11 +25,14 @@ OptionMap ReadOptions(const Api& api, const ort::OrtSessionOptions& session_opti
   return options;
 }
 
-void CheckOptions(const OptionMap& options) {
+Settings Settle(const OptionMap& options) {
   Bridge* bridge = CurrentBridge();
-  if (bridge == nullptr) return;
-  const std::string problem = bridge->CheckOptions(options);
-  if (!problem.empty()) throw Error(ErrorCode::kInvalidArgument, "HidetEP " + problem);
+  if (bridge == nullptr) return {};
+  Settings settings = bridge->Settle(options);
+  if (!settings.problem.empty()) {
+    throw Error(ErrorCode::kInvalidArgument, "HidetEP " + settings.problem);
+  }
+  return settings;
 }
 
 }  // namespace hidet

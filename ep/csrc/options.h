@@ -13,7 +13,8 @@ inline constexpr const char kProviderName[] = "HidetEP";
 
 OptionMap ReadOptions(const Api& api, const ort::OrtSessionOptions& session_options);
 
-// Throws Error(kInvalidArgument) naming the option, its value and what is allowed.
-void CheckOptions(const OptionMap& options);
+// What they come to. Throws Error(kInvalidArgument) naming the option, its value and what is
+// allowed. Without a bridge nothing is compiled, and tensors stay in host memory.
+Settings Settle(const OptionMap& options);
 
 }  // namespace hidet

@@ -3,8 +3,7 @@
 // Every table of function pointers is append-only in ONNX Runtime: a function keeps its slot for
 // ever. Declared are the members used here, at their slot; the gaps between them have no type.
 // The static_asserts at the end are the check, and tests/ep/test_abi.py compares them with the
-// official headers where those are installed. Structs that the plugin fills (OrtEp,
-// OrtEpFactory, OrtNodeComputeInfo) have the size they have in kHeaderVersion.
+// official headers where those are installed. Structs that the plugin fills: ort_callbacks.h.
 // All functions return owned OrtStatus* (null: success) unless their type says otherwise.
 #pragma once
 
@@ -32,14 +31,28 @@ struct OrtHardwareDevice;
 struct OrtEpDevice;
 struct OrtEpGraphSupportInfo;
 struct OrtNodeComputeContext;
-struct OrtDataTransferImpl;
+struct OrtMemoryInfo;
+struct OrtMemoryDevice;
+struct OrtSyncStream;
+struct OrtDataType;
+struct OrtKernelInfo;
+struct OrtKernelRegistry;
+struct OrtKernelDef;
+struct OrtKernelDefBuilder;
+struct OrtRunOptions;
 struct OrtEp;
 struct OrtEpApi;
 struct OrtEpFactory;
+struct OrtKernelImpl;
+struct OrtNodeFusionOptions;
 
 enum OrtErrorCode : int { ORT_OK = 0, ORT_FAIL = 1, ORT_INVALID_ARGUMENT = 2, ORT_EP_FAIL = 11 };
 enum OrtLoggingLevel : int { kVerbose = 0, kInfo = 1, kWarning = 2, kError = 3, kFatal = 4 };
 enum OrtHardwareDeviceType : int { kCpuDevice = 0, kGpuDevice = 1, kNpuDevice = 2 };
+enum OrtMemoryInfoDeviceType : int { kCpuMemory = 0, kGpuMemory = 1 };
+enum OrtDeviceMemoryType : int { kDefaultMemory = 0, kHostAccessibleMemory = 5 };
+enum OrtAllocatorType : int { kDeviceAllocator = 0 };
+enum OrtMemType : int { kMemTypeCpuInput = -2, kMemTypeCpuOutput = -1, kMemTypeDefault = 0 };
 enum ONNXType : int { ONNX_TYPE_UNKNOWN = 0, ONNX_TYPE_TENSOR = 1 };
 enum ONNXTensorElementDataType : int {};  // values are those of ONNX's TensorProto.DataType
 enum OrtOpAttrType : int {
@@ -54,18 +67,8 @@ enum OrtOpAttrType : int {
   kAttrTensor = 8,
 };
 
-struct OrtNodeFusionOptions {
-  uint32_t ort_version_supported;
-  bool drop_constant_initializers;
-};
-
-// How one fused node is run; filled by us.
-struct OrtNodeComputeInfo {
-  uint32_t ort_version_supported;
-  OrtStatus* (*CreateState)(OrtNodeComputeInfo* self, OrtNodeComputeContext* context, void** state);
-  OrtStatus* (*Compute)(OrtNodeComputeInfo* self, void* state, OrtKernelContext* context);
-  void (*ReleaseState)(OrtNodeComputeInfo* self, void* state);
-};
+using OrtKernelCreateFunc = OrtStatus* (*)(void* state, const OrtKernelInfo* info,
+                                           OrtKernelImpl** kernel);
 
 #define HIDET_UNUSED(first, last) void* unused_##first##_to_##last[(last) - (first) + 1]
 
@@ -75,10 +78,55 @@ struct OrtEpApi {
       OrtEpFactory* ep_factory, const OrtHardwareDevice* hardware_device,
       const OrtKeyValuePairs* ep_metadata, const OrtKeyValuePairs* ep_options,
       OrtEpDevice** ep_device);
-  HIDET_UNUSED(1, 1);
+  void (*ReleaseEpDevice)(OrtEpDevice* input);
   OrtStatus* (*EpGraphSupportInfo_AddNodesToFuse)(
       OrtEpGraphSupportInfo* graph_support_info, const OrtNode* const* nodes, size_t num_nodes,
       const OrtNodeFusionOptions* node_fusion_options);
+  HIDET_UNUSED(3, 4);
+  OrtStatus* (*EpDevice_AddAllocatorInfo)(
+      OrtEpDevice* ep_device, const OrtMemoryInfo* allocator_memory_info);
+  const OrtMemoryDevice* (*MemoryInfo_GetMemoryDevice)(const OrtMemoryInfo* memory_info);
+  const OrtMemoryDevice* (*Value_GetMemoryDevice)(const OrtValue* value);
+  HIDET_UNUSED(8, 8);
+  OrtMemoryInfoDeviceType (*MemoryDevice_GetDeviceType)(const OrtMemoryDevice* memory_device);
+  OrtDeviceMemoryType (*MemoryDevice_GetMemoryType)(const OrtMemoryDevice* memory_device);
+  uint32_t (*MemoryDevice_GetVendorId)(const OrtMemoryDevice* memory_device);
+  uint32_t (*MemoryDevice_GetDeviceId)(const OrtMemoryDevice* memory_device);
+  HIDET_UNUSED(13, 15);
+  OrtStatus* (*CreateHardwareDevice)(
+      OrtHardwareDeviceType type, uint32_t vendor_id, uint32_t device_id,
+      const char* vendor_name, const OrtKeyValuePairs* metadata,
+      OrtHardwareDevice** hardware_device);
+  void (*ReleaseHardwareDevice)(OrtHardwareDevice* input);
+  OrtStatus* (*CreateKernelRegistry)(OrtKernelRegistry** kernel_registry);
+  void (*ReleaseKernelRegistry)(OrtKernelRegistry* input);
+  OrtStatus* (*KernelRegistry_AddKernel)(
+      OrtKernelRegistry* kernel_registry, const OrtKernelDef* kernel_def,
+      OrtKernelCreateFunc kernel_create_func, void* kernel_create_func_state);
+  OrtStatus* (*CreateKernelDefBuilder)(OrtKernelDefBuilder** kernel_def_builder_out);
+  void (*ReleaseKernelDefBuilder)(OrtKernelDefBuilder* input);
+  OrtStatus* (*KernelDefBuilder_SetOperatorType)(
+      OrtKernelDefBuilder* kernel_def_builder, const char* op_type);
+  OrtStatus* (*KernelDefBuilder_SetDomain)(
+      OrtKernelDefBuilder* kernel_def_builder, const char* domain);
+  OrtStatus* (*KernelDefBuilder_SetSinceVersion)(
+      OrtKernelDefBuilder* kernel_def_builder, int since_version_start,
+      int since_version_end);
+  OrtStatus* (*KernelDefBuilder_SetExecutionProvider)(
+      OrtKernelDefBuilder* kernel_def_builder, const char* ep_name);
+  OrtStatus* (*KernelDefBuilder_SetInputMemType)(
+      OrtKernelDefBuilder* kernel_def_builder, size_t input_index, OrtMemType mem_type);
+  OrtStatus* (*KernelDefBuilder_SetOutputMemType)(
+      OrtKernelDefBuilder* kernel_def_builder, size_t output_index, OrtMemType mem_type);
+  OrtStatus* (*KernelDefBuilder_AddTypeConstraint)(
+      OrtKernelDefBuilder* kernel_def_builder, const char* arg_name,
+      const OrtDataType* const* types, size_t num_types);
+  HIDET_UNUSED(30, 31);
+  OrtStatus* (*KernelDefBuilder_Build)(
+      OrtKernelDefBuilder* kernel_def_builder, OrtKernelDef** kernel_def_out);
+  void (*ReleaseKernelDef)(OrtKernelDef* input);
+  HIDET_UNUSED(34, 39);
+  OrtStatus* (*GetTensorDataType)(ONNXTensorElementDataType elem_type, const OrtDataType** out);
 };
 
 // The main table, as far as it is used here.
@@ -108,9 +156,12 @@ struct OrtApi {
       OrtValue** out);
   HIDET_UNUSED(92, 92);
   void (*ReleaseStatus)(OrtStatus* input);
-  HIDET_UNUSED(94, 95);
+  void (*ReleaseMemoryInfo)(OrtMemoryInfo* input);
+  HIDET_UNUSED(95, 95);
   void (*ReleaseValue)(OrtValue* input);
-  HIDET_UNUSED(97, 246);
+  HIDET_UNUSED(97, 192);
+  OrtStatus* (*KernelContext_GetGPUComputeStream)(const OrtKernelContext* context, void** out);
+  HIDET_UNUSED(194, 246);
   OrtStatus* (*Logger_LogMessage)(
       const OrtLogger* logger, OrtLoggingLevel log_severity_level, const char* message,
       const char* file_path, int line_number, const char* func_name);
@@ -125,7 +176,10 @@ struct OrtApi {
   HIDET_UNUSED(275, 288);
   OrtStatus* (*GetValueInfoName)(const OrtValueInfo* value_info, const char** name);
   OrtStatus* (*GetValueInfoTypeInfo)(const OrtValueInfo* value_info, const OrtTypeInfo** type_info);
-  HIDET_UNUSED(291, 297);
+  HIDET_UNUSED(291, 294);
+  void (*CreateKeyValuePairs)(OrtKeyValuePairs** out);
+  void (*AddKeyValuePair)(OrtKeyValuePairs* kvps, const char* key, const char* value);
+  const char* (*GetKeyValue)(const OrtKeyValuePairs* kvps, const char* key);
   void (*GetKeyValuePairs)(
       const OrtKeyValuePairs* kvps, const char* const** keys, const char* const** values,
       size_t* num_entries);
@@ -136,7 +190,12 @@ struct OrtApi {
   HIDET_UNUSED(308, 316);
   const OrtEpApi* (*GetEpApi)();
   OrtStatus* (*GetTensorSizeInBytes)(const OrtValue* ort_value, size_t* size);
-  HIDET_UNUSED(319, 325);
+  HIDET_UNUSED(319, 319);
+  OrtStatus* (*CreateMemoryInfo_V2)(
+      const char* name, OrtMemoryInfoDeviceType device_type, uint32_t vendor_id,
+      int32_t device_id, OrtDeviceMemoryType mem_type, size_t alignment,
+      OrtAllocatorType allocator_type, OrtMemoryInfo** out);
+  HIDET_UNUSED(321, 325);
   OrtStatus* (*ValueInfo_GetInitializerValue)(
       const OrtValueInfo* value_info, const OrtValue** initializer_value);
   HIDET_UNUSED(327, 330);
@@ -188,46 +247,14 @@ struct OrtApi {
   OrtStatus* (*GetTensorData)(const OrtValue* value, const void** out);
   OrtStatus* (*GetSessionOptionsConfigEntries)(
       const OrtSessionOptions* options, OrtKeyValuePairs** out);
-  HIDET_UNUSED(380, 389);
+  HIDET_UNUSED(380, 383);
+  void* (*SyncStream_GetHandle)(OrtSyncStream* stream);
+  HIDET_UNUSED(385, 389);
   bool (*TensorTypeAndShape_HasShape)(const OrtTensorTypeAndShapeInfo* info);
   HIDET_UNUSED(391, 413);
   OrtStatus* (*GetTensorElementTypeAndShapeDataReference)(
       const OrtValue* value, ONNXTensorElementDataType* elem_type, const int64_t** shape_data,
       size_t* shape_data_count);
-};
-
-// One provider of one session; filled by us.
-struct OrtEp {
-  uint32_t ort_version_supported;
-  const char* (*GetName)(const OrtEp* self);
-  OrtStatus* (*GetCapability)(
-      OrtEp* self, const OrtGraph* graph, OrtEpGraphSupportInfo* graph_support_info);
-  OrtStatus* (*Compile)(
-      OrtEp* self, const OrtGraph** graphs, const OrtNode** fused_nodes, size_t count,
-      OrtNodeComputeInfo** node_compute_infos, OrtNode** ep_context_nodes);
-  void (*ReleaseNodeComputeInfos)(
-      OrtEp* self, OrtNodeComputeInfo** node_compute_infos, size_t num_node_compute_infos);
-  HIDET_UNUSED(5, 25);
-};
-
-// What CreateEpFactories returns; filled by us.
-struct OrtEpFactory {
-  uint32_t ort_version_supported;
-  const char* (*GetName)(const OrtEpFactory* self);
-  const char* (*GetVendor)(const OrtEpFactory* self);
-  OrtStatus* (*GetSupportedDevices)(
-      OrtEpFactory* self, const OrtHardwareDevice* const* devices, size_t num_devices,
-      OrtEpDevice** ep_devices, size_t max_ep_devices, size_t* num_ep_devices);
-  OrtStatus* (*CreateEp)(
-      OrtEpFactory* self, const OrtHardwareDevice* const* devices,
-      const OrtKeyValuePairs* const* ep_metadata_pairs, size_t num_devices,
-      const OrtSessionOptions* session_options, const OrtLogger* logger, OrtEp** ep);
-  void (*ReleaseEp)(OrtEpFactory* self, OrtEp* ep);
-  uint32_t (*GetVendorId)(const OrtEpFactory* self);
-  const char* (*GetVersion)(const OrtEpFactory* self);
-  HIDET_UNUSED(8, 10);
-  OrtStatus* (*CreateDataTransfer)(OrtEpFactory* self, OrtDataTransferImpl** data_transfer);
-  HIDET_UNUSED(12, 20);
 };
 
 struct OrtApiBase {
@@ -241,11 +268,33 @@ struct OrtApiBase {
 
 HIDET_SLOT(OrtApiBase, GetApi, 0);
 HIDET_SLOT(OrtApiBase, GetVersionString, 1);
-HIDET_SLOT(OrtNodeComputeInfo, CreateState, 1);
-HIDET_SLOT(OrtNodeComputeInfo, Compute, 2);
-HIDET_SLOT(OrtNodeComputeInfo, ReleaseState, 3);
 HIDET_SLOT(OrtEpApi, CreateEpDevice, 0);
+HIDET_SLOT(OrtEpApi, ReleaseEpDevice, 1);
 HIDET_SLOT(OrtEpApi, EpGraphSupportInfo_AddNodesToFuse, 2);
+HIDET_SLOT(OrtEpApi, EpDevice_AddAllocatorInfo, 5);
+HIDET_SLOT(OrtEpApi, MemoryInfo_GetMemoryDevice, 6);
+HIDET_SLOT(OrtEpApi, Value_GetMemoryDevice, 7);
+HIDET_SLOT(OrtEpApi, MemoryDevice_GetDeviceType, 9);
+HIDET_SLOT(OrtEpApi, MemoryDevice_GetMemoryType, 10);
+HIDET_SLOT(OrtEpApi, MemoryDevice_GetVendorId, 11);
+HIDET_SLOT(OrtEpApi, MemoryDevice_GetDeviceId, 12);
+HIDET_SLOT(OrtEpApi, CreateHardwareDevice, 16);
+HIDET_SLOT(OrtEpApi, ReleaseHardwareDevice, 17);
+HIDET_SLOT(OrtEpApi, CreateKernelRegistry, 18);
+HIDET_SLOT(OrtEpApi, ReleaseKernelRegistry, 19);
+HIDET_SLOT(OrtEpApi, KernelRegistry_AddKernel, 20);
+HIDET_SLOT(OrtEpApi, CreateKernelDefBuilder, 21);
+HIDET_SLOT(OrtEpApi, ReleaseKernelDefBuilder, 22);
+HIDET_SLOT(OrtEpApi, KernelDefBuilder_SetOperatorType, 23);
+HIDET_SLOT(OrtEpApi, KernelDefBuilder_SetDomain, 24);
+HIDET_SLOT(OrtEpApi, KernelDefBuilder_SetSinceVersion, 25);
+HIDET_SLOT(OrtEpApi, KernelDefBuilder_SetExecutionProvider, 26);
+HIDET_SLOT(OrtEpApi, KernelDefBuilder_SetInputMemType, 27);
+HIDET_SLOT(OrtEpApi, KernelDefBuilder_SetOutputMemType, 28);
+HIDET_SLOT(OrtEpApi, KernelDefBuilder_AddTypeConstraint, 29);
+HIDET_SLOT(OrtEpApi, KernelDefBuilder_Build, 32);
+HIDET_SLOT(OrtEpApi, ReleaseKernelDef, 33);
+HIDET_SLOT(OrtEpApi, GetTensorDataType, 40);
 HIDET_SLOT(OrtApi, CreateStatus, 0);
 HIDET_SLOT(OrtApi, GetErrorCode, 1);
 HIDET_SLOT(OrtApi, GetErrorMessage, 2);
@@ -259,18 +308,24 @@ HIDET_SLOT(OrtApi, GetSymbolicDimensions, 63);
 HIDET_SLOT(OrtApi, KernelContext_GetInput, 90);
 HIDET_SLOT(OrtApi, KernelContext_GetOutput, 91);
 HIDET_SLOT(OrtApi, ReleaseStatus, 93);
+HIDET_SLOT(OrtApi, ReleaseMemoryInfo, 94);
 HIDET_SLOT(OrtApi, ReleaseValue, 96);
+HIDET_SLOT(OrtApi, KernelContext_GetGPUComputeStream, 193);
 HIDET_SLOT(OrtApi, Logger_LogMessage, 247);
 HIDET_SLOT(OrtApi, Logger_GetLoggingSeverityLevel, 248);
 HIDET_SLOT(OrtApi, ReadOpAttr, 272);
 HIDET_SLOT(OrtApi, KernelContext_ParallelFor, 274);
 HIDET_SLOT(OrtApi, GetValueInfoName, 289);
 HIDET_SLOT(OrtApi, GetValueInfoTypeInfo, 290);
+HIDET_SLOT(OrtApi, CreateKeyValuePairs, 295);
+HIDET_SLOT(OrtApi, AddKeyValuePair, 296);
+HIDET_SLOT(OrtApi, GetKeyValue, 297);
 HIDET_SLOT(OrtApi, GetKeyValuePairs, 298);
 HIDET_SLOT(OrtApi, ReleaseKeyValuePairs, 300);
 HIDET_SLOT(OrtApi, HardwareDevice_Type, 307);
 HIDET_SLOT(OrtApi, GetEpApi, 317);
 HIDET_SLOT(OrtApi, GetTensorSizeInBytes, 318);
+HIDET_SLOT(OrtApi, CreateMemoryInfo_V2, 320);
 HIDET_SLOT(OrtApi, ValueInfo_GetInitializerValue, 326);
 HIDET_SLOT(OrtApi, ValueInfo_IsConstantInitializer, 331);
 HIDET_SLOT(OrtApi, Graph_GetName, 333);
@@ -303,26 +358,10 @@ HIDET_SLOT(OrtApi, Node_GetNumSubgraphs, 365);
 HIDET_SLOT(OrtApi, Node_GetEpName, 368);
 HIDET_SLOT(OrtApi, GetTensorData, 378);
 HIDET_SLOT(OrtApi, GetSessionOptionsConfigEntries, 379);
+HIDET_SLOT(OrtApi, SyncStream_GetHandle, 384);
 HIDET_SLOT(OrtApi, TensorTypeAndShape_HasShape, 390);
 HIDET_SLOT(OrtApi, GetTensorElementTypeAndShapeDataReference, 414);
-HIDET_SLOT(OrtEp, GetName, 1);
-HIDET_SLOT(OrtEp, GetCapability, 2);
-HIDET_SLOT(OrtEp, Compile, 3);
-HIDET_SLOT(OrtEp, ReleaseNodeComputeInfos, 4);
-HIDET_SLOT(OrtEpFactory, GetName, 1);
-HIDET_SLOT(OrtEpFactory, GetVendor, 2);
-HIDET_SLOT(OrtEpFactory, GetSupportedDevices, 3);
-HIDET_SLOT(OrtEpFactory, CreateEp, 4);
-HIDET_SLOT(OrtEpFactory, ReleaseEp, 5);
-HIDET_SLOT(OrtEpFactory, GetVendorId, 6);
-HIDET_SLOT(OrtEpFactory, GetVersion, 7);
-HIDET_SLOT(OrtEpFactory, CreateDataTransfer, 11);
-
-static_assert(sizeof(OrtEp) == 208 && sizeof(OrtEpFactory) == 168, "sizes of kHeaderVersion");
-static_assert(sizeof(OrtNodeComputeInfo) == 32 && sizeof(OrtNodeFusionOptions) == 8);
-static_assert(offsetof(OrtNodeFusionOptions, drop_constant_initializers) == 4);
 
 #undef HIDET_SLOT
 
 }  // namespace hidet::ort
-

@@ -1,11 +1,14 @@
 #include "ep/csrc/provider.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <functional>
 #include <unordered_map>
 
 #include "ep/csrc/compute.h"
 #include "ep/csrc/graph_reader.h"
 #include "ep/csrc/options.h"
+#include "ep/csrc/streams.h"
 
 namespace hidet {
 namespace {
@@ -25,7 +28,9 @@ struct LoadedPartition {
 // Loads plans as they come, so that a bad one is a refusal and not a failing session.
 class PartitionLoader final : public PartitionSink {
  public:
-  explicit PartitionLoader(const Logger& logger) : logger_(logger) {}
+  // options: how to load; asked when the first plan comes.
+  PartitionLoader(const Logger& logger, std::function<DeviceOptions()> options)
+      : logger_(logger), options_(std::move(options)) {}
 
   void Add(const CompiledPartition& partition) noexcept override {
     try {
@@ -55,16 +60,17 @@ class PartitionLoader final : public PartitionSink {
   size_t refused() const { return refused_; }
 
  private:
-  static std::shared_ptr<const Executable> Load(const CompiledPartition& partition) {
+  std::shared_ptr<const Executable> Load(const CompiledPartition& partition) const {
     std::vector<ConstantView> constants;
     for (const ByteView& constant : partition.constants) {
       constants.push_back({constant.data, constant.bytes});
     }
     return Executable::Load(static_cast<const uint8_t*>(partition.plan.data),
-                            partition.plan.bytes, constants.data(), constants.size());
+                            partition.plan.bytes, constants.data(), constants.size(), options_());
   }
 
   const Logger& logger_;
+  std::function<DeviceOptions()> options_;
   std::vector<LoadedPartition> partitions_;
   size_t refused_ = 0;
 };
@@ -76,13 +82,71 @@ bool HasFreeNode(const Api& api, const std::vector<const ort::OrtNode*>& nodes) 
 
 }  // namespace
 
-Provider::Provider(Api api, Logger logger, OptionMap options)
-    : ort::OrtEp{}, api_(api), logger_(logger), options_(std::move(options)) {
+Provider::Provider(Api api, Logger logger, OptionMap options, Settings settings, const Gpus& gpus)
+    : ort::OrtEp{},
+      api_(api),
+      logger_(logger),
+      options_(std::move(options)),
+      settings_(std::move(settings)),
+      gpus_(gpus) {
   ort_version_supported = api.version();
   GetName = [](const ort::OrtEp*) { return kProviderName; };
   GetCapability = &Provider::OnGetCapability;
   Compile = &Provider::OnCompile;
   ReleaseNodeComputeInfos = &Provider::OnRelease;
+  if (!gpus_.empty()) {
+    CreateAllocator = &Provider::OnCreateAllocator;
+    GetDefaultMemoryDevice = [](const ort::OrtEp* self, const ort::OrtMemoryDevice** device) {
+      // One device of ours serves both targets, so that {"target": "cuda"} alone picks GPU memory.
+      const auto& provider = *static_cast<const Provider*>(self);
+      *device = provider.settings_.on_gpu ? nullptr : provider.gpus_.host_memory();
+      return static_cast<ort::OrtStatus*>(nullptr);
+    };
+  }
+  if (settings_.on_gpu) RunOnGpu();
+  if (!settings_.target.empty()) {
+    logger_.Log(ort::kInfo, "HidetEP compiles for " + settings_.target);
+  }
+}
+
+void Provider::RunOnGpu() {
+  const uint64_t limit = settings_.memory_limit;
+  memory_ = std::make_shared<DeviceMemory>(settings_.device_id, limit == 0 ? SIZE_MAX : limit);
+  copy_kernels_ = std::make_unique<CopyKernels>(api_, kProviderName, settings_.device_id);
+  CreateSyncStreamForDevice = &Provider::OnCreateStream;
+  GetKernelRegistry = [](ort::OrtEp* self, const ort::OrtKernelRegistry** registry) {
+    *registry = static_cast<Provider*>(self)->copy_kernels_->registry();
+    return static_cast<ort::OrtStatus*>(nullptr);
+  };
+  Sync = [](ort::OrtEp* self) {
+    auto& provider = *static_cast<Provider*>(self);
+    return provider.api_.Guard([&] { provider.memory_->Synchronize(); });
+  };
+}
+
+DeviceOptions Provider::LoadOptions() {
+  DeviceOptions options;
+  if (!settings_.on_gpu) return options;
+  options.device_id = settings_.device_id;
+  options.use_graph = settings_.use_graph;
+  options.stream = reinterpret_cast<void*>(settings_.stream);
+  options.memory = memory_->Pool();
+  return options;
+}
+
+std::unique_ptr<DeviceAllocator> Provider::NewAllocator(const ort::OrtMemoryInfo& info) {
+  const ort::OrtMemoryDevice* device = api_.ep().MemoryInfo_GetMemoryDevice(&info);
+  const auto ordinal = static_cast<int>(api_.ep().MemoryDevice_GetDeviceId(device));
+  if (!settings_.on_gpu) {  // ONNX Runtime makes one, and keeps tensors in host memory
+    return std::make_unique<DeviceAllocator>(api_, &info,
+                                             std::make_shared<DeviceMemory>(ordinal, SIZE_MAX));
+  }
+  if (ordinal != settings_.device_id) {
+    hidet::Fail(ErrorCode::kInvalidArgument,
+                "HidetEP: option device_id is %d, but the session was given CUDA device %d",
+                settings_.device_id, ordinal);
+  }
+  return std::make_unique<DeviceAllocator>(api_, &info, memory_);
 }
 
 void Provider::Claim(const ort::OrtGraph& graph, ort::OrtEpGraphSupportInfo& info) {
@@ -96,7 +160,7 @@ void Provider::Claim(const ort::OrtGraph& graph, ort::OrtEpGraphSupportInfo& inf
     return;
   }
   const GraphView view = ReadGraph(api_, graph);
-  PartitionLoader loader(logger_);
+  PartitionLoader loader(logger_, [this] { return LoadOptions(); });
   bridge->Partition(view, options_, loader);
 
   std::unordered_map<size_t, const ort::OrtNode*> node_of;
@@ -134,14 +198,29 @@ std::unique_ptr<NodeCompute> Provider::Build(const ort::OrtGraph& graph,
   }
   auto executable = std::move(found->second);
   executables_.erase(found);
-  return std::make_unique<NodeCompute>(api_, std::move(executable), InputNames(api_, fused_node),
-                                       outputs);
+  return std::make_unique<NodeCompute>(api_, std::move(executable), settings_.device_id,
+                                       InputNames(api_, fused_node), outputs);
 }
 
 ort::OrtStatus* Provider::OnGetCapability(ort::OrtEp* self, const ort::OrtGraph* graph,
                                           ort::OrtEpGraphSupportInfo* info) {
   auto& provider = *static_cast<Provider*>(self);
   return provider.api_.Guard([&] { provider.Claim(*graph, *info); });
+}
+
+ort::OrtStatus* Provider::OnCreateAllocator(ort::OrtEp* self, const ort::OrtMemoryInfo* info,
+                                            ort::OrtAllocator** allocator) {
+  auto& provider = *static_cast<Provider*>(self);
+  return provider.api_.Guard([&] { *allocator = provider.NewAllocator(*info).release(); });
+}
+
+ort::OrtStatus* Provider::OnCreateStream(ort::OrtEp* self, const ort::OrtMemoryDevice*,
+                                         ort::OrtSyncStreamImpl** stream) {
+  auto& provider = *static_cast<Provider*>(self);
+  return provider.api_.Guard([&] {
+    const auto users = reinterpret_cast<CUstream>(provider.settings_.stream);
+    *stream = new SyncStream(provider.api_, provider.memory_, users);
+  });
 }
 
 ort::OrtStatus* Provider::OnCompile(ort::OrtEp* self, const ort::OrtGraph** graphs,

@@ -2,6 +2,9 @@
 //
 // GetCapability asks the bridge for compiled partitions (a trial compile: whatever fails stays with
 // ONNX Runtime) and keeps them; Compile, which must not fail, only picks them up by node ids.
+// On a GPU it also gives ONNX Runtime the session's allocator, streams and copy kernels. ONNX
+// Runtime's protocol for the capture of graphs is not used: executables replay graphs of their own,
+// per partition, which needs no fixed addresses and no session without nodes elsewhere.
 // Threading: ONNX Runtime creates a session on one thread; runs go through NodeCompute alone.
 #pragma once
 
@@ -12,7 +15,11 @@
 #include <vector>
 
 #include "ep/csrc/bridge.h"
+#include "ep/csrc/device_memory.h"
+#include "ep/csrc/gpus.h"
 #include "ep/csrc/ort_api.h"
+#include "ep/csrc/ort_callbacks.h"
+#include "ep/csrc/tensor_copy.h"
 #include "hidet_core/runtime/executable.h"
 
 namespace hidet {
@@ -21,12 +28,17 @@ class NodeCompute;
 
 class Provider : public ort::OrtEp {
  public:
-  Provider(Api api, Logger logger, OptionMap options);
+  // gpus: of the factory, which lives longer.
+  Provider(Api api, Logger logger, OptionMap options, Settings settings, const Gpus& gpus);
 
  private:
   // A partition's identity in both callbacks: sorted node ids, sorted names of its outputs. (Ids
   // alone may repeat: each body of an If or Loop counts its own.)
   using Key = std::pair<std::vector<size_t>, std::vector<std::string>>;
+
+  void RunOnGpu();
+  DeviceOptions LoadOptions();
+  std::unique_ptr<DeviceAllocator> NewAllocator(const ort::OrtMemoryInfo& info);
 
   void Claim(const ort::OrtGraph& graph, ort::OrtEpGraphSupportInfo& info);
   std::unique_ptr<NodeCompute> Build(const ort::OrtGraph& graph,
@@ -34,6 +46,10 @@ class Provider : public ort::OrtEp {
 
   static ort::OrtStatus* OnGetCapability(ort::OrtEp* self, const ort::OrtGraph* graph,
                                          ort::OrtEpGraphSupportInfo* info);
+  static ort::OrtStatus* OnCreateAllocator(ort::OrtEp* self, const ort::OrtMemoryInfo* info,
+                                           ort::OrtAllocator** allocator);
+  static ort::OrtStatus* OnCreateStream(ort::OrtEp* self, const ort::OrtMemoryDevice* device,
+                                        ort::OrtSyncStreamImpl** stream);
   static ort::OrtStatus* OnCompile(ort::OrtEp* self, const ort::OrtGraph** graphs,
                                    const ort::OrtNode** fused_nodes, size_t count,
                                    ort::OrtNodeComputeInfo** infos, ort::OrtNode** context_nodes);
@@ -42,6 +58,10 @@ class Provider : public ort::OrtEp {
   Api api_;
   Logger logger_;
   OptionMap options_;
+  Settings settings_;
+  const Gpus& gpus_;
+  std::shared_ptr<DeviceMemory> memory_;      // of sessions on a GPU
+  std::unique_ptr<CopyKernels> copy_kernels_;  // likewise
   std::map<Key, std::shared_ptr<const Executable>> executables_;
 };
 

@@ -8,7 +8,7 @@ checks it. Names below follow ONNX Runtime's packaging guide for plugin provider
 """
 
 from hidet_ep._version import __version__
-from hidet_ep.options import Options, provider
+from hidet_ep.options import Options
 from hidet_ep.registration import (
     get_ep_name,
     get_ep_names,
@@ -16,6 +16,7 @@ from hidet_ep.registration import (
     register,
     register_if_possible,
 )
+from hidet_ep.settings import provider
 
 __all__ = [
     "Options",

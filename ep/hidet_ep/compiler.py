@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import hidet_core
 from hidet_core import CompiledPartition, CompileOptions, OnnxGraph, OnnxNode
 from hidet_ep.options import Options
+from hidet_ep.settings import compile_options
 
 
 class CoreCompiler:
@@ -30,13 +31,4 @@ class CoreCompiler:
 
 def make_compiler(options: Options) -> CoreCompiler:
     """The compiler for a session with these options."""
-    return CoreCompiler(
-        CompileOptions(
-            target=options.target,
-            cache=options.cache,
-            cache_dir=options.cache_dir or None,
-            winograd=options.winograd,
-            dump_dir=options.dump_dir or None,
-            debug=options.debug,
-        )
-    )
+    return CoreCompiler(compile_options(options))

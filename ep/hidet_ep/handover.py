@@ -11,12 +11,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from hidet_core import BadOption, OnnxGraph, OnnxNode, OnnxValue
+from hidet_ep import settings
 from hidet_ep.compiler import make_compiler
 from hidet_ep.options import parse
 from hidet_ep.partitioner import PartitionResult
@@ -67,13 +68,12 @@ def collect_reports() -> Iterator[list[GraphReport]]:
         _collecting.reports = None
 
 
-def check_options(given: Mapping[str, str]) -> str:
-    """What is wrong with the options, "" if nothing."""
+def settle(given: Mapping[str, str]) -> dict[str, Any]:
+    """The fields of Settings, and "problem": what is wrong with the options, "" if nothing."""
     try:
-        parse(given)
+        return {"problem": "", **asdict(settings.settle(parse(given)))}
     except BadOption as error:
-        return str(error)
-    return ""
+        return {"problem": str(error)}
 
 
 def partition(view: dict[str, Any], given: Mapping[str, str]) -> Outcome:

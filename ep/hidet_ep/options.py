@@ -12,9 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
-from hidet_core import BadOption
+from hidet_core import TARGETS, BadOption
 
 PROVIDER_NAME = "HidetEP"
+ALIASES = {"use_tf32": "allow_tf32"}  # as the CUDA provider calls it
+UNSIGNED_64 = (1 << 64) - 1
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,18 @@ def _integer(default: int, low: int, high: int, help: str) -> Any:
     return field(default=default, metadata={"rule": rule})
 
 
+def _number(default: int, high: int, help: str) -> Any:
+    """A whole number, in decimal or as 0x..."""
+
+    def read(text: str) -> int:
+        number = int(text, 0)
+        if not 0 <= number <= high:
+            raise ValueError(text)
+        return number
+
+    return field(default=default, metadata={"rule": Rule(read, "a whole number", help)})
+
+
 def _folder(default: str, help: str) -> Any:
     return field(default=default, metadata={"rule": Rule(str, "a path", help)})
 
@@ -67,9 +81,22 @@ class Options:
 
     target: str = _choice(
         "auto",
-        ("auto", "cpu"),
-        "what to compile for; auto: the best this machine has",
-        note=" (this build has no CUDA target)",
+        TARGETS,
+        "what to compile for; auto: the GPU where there is one and NVRTC is installed, else the "
+        "CPU; cuda: the GPU; sm_..: the GPU, as that architecture",
+    )
+    device_id: int = _integer(0, 0, 255, "which GPU, as the CUDA driver counts them")
+    gpu_mem_limit: int = _number(
+        0, UNSIGNED_64, "bytes of GPU memory that a session may take; 0: no limit"
+    )
+    user_compute_stream: int = _number(
+        0, UNSIGNED_64, "address of a CUstream on which to run; 0: streams of our own"
+    )
+    enable_cuda_graph: bool = _switch(
+        True, "replay a CUDA graph per input shape instead of launching kernel by kernel"
+    )
+    allow_tf32: bool = _switch(
+        True, "multiply float32 on the GPU's tensor cores, which keep 10 bits of the fraction"
     )
     tuning: str = _choice(
         "off",
@@ -98,21 +125,18 @@ def parse(given: Mapping[str, object]) -> Options:
     rows = {row.name: row for row in fields(Options)}
     values = {}
     for key, value in given.items():
-        if key not in rows:
+        name = ALIASES.get(key, key)
+        if name not in rows:
             raise BadOption(key, value, _unknown(key, list(rows)))
-        values[key] = _read(rows[key], value)
+        if name in values and values[name] != _read(rows[name], value):
+            raise BadOption(key, value, f"the value of {name}, which is the same option")
+        values[name] = _read(rows[name], value)
     return Options(**values)
 
 
-def provider(**options: object) -> tuple[str, dict[str, str]]:
-    """An entry for `providers=[...]`, checked here and now.
-
-    ONNX Runtime itself reports a bad option late: it prints "EP Error" and goes on with its CPU
-    provider, unless InferenceSession is called with enable_fallback=0.
-    """
-    texts = {key: _text(value) for key, value in options.items()}
-    parse(texts)
-    return PROVIDER_NAME, texts
+def as_texts(options: Mapping[str, object]) -> dict[str, str]:
+    """Values as ONNX Runtime passes them on."""
+    return {key: _text(value) for key, value in options.items()}
 
 
 def describe() -> list[tuple[str, str, str, str]]:

@@ -76,6 +76,6 @@ def _connect() -> None:
     global _connected
     if _connected:
         return
-    _bridge.connect(get_library_path(), handover.check_options, handover.partition)
+    _bridge.connect(get_library_path(), handover.settle, handover.partition)
     atexit.register(_bridge.disconnect)
     _connected = True

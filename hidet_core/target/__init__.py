@@ -9,7 +9,7 @@ from dataclasses import replace
 from hidet_core.base.errors import Unsupported
 
 from .cpu import AVX2, AVX512, CPUS, Cpu
-from .gpu import gpu
+from .gpu import gpu, runs_on
 from .nvidia import CUDAS, Cuda
 from .probe import host
 
@@ -29,6 +29,7 @@ __all__ = [
     "gpu",
     "host",
     "resolve",
+    "runs_on",
 ]
 
 

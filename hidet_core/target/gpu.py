@@ -64,6 +64,17 @@ def cuda_row(major: int, minor: int, device: str) -> Cuda:
     return replace(rows[8, 9], name=f"sm_{major}{minor}", arch=f"sm_{major}{minor}")
 
 
+def runs_on(code: Cuda, device: Cuda) -> bool:
+    """Whether code for one architecture runs on a device of another: on newer ones of the same
+    major version, unless it uses features of one chip alone. The emulated GPU runs all.
+    """
+    if device.emulated or code.arch == device.arch:
+        return True
+    (major, minor), (device_major, device_minor) = _capability(code), _capability(device)
+    is_portable = _baseline(code.arch) == code.arch
+    return is_portable and major == device_major and minor <= device_minor
+
+
 def _capability(row: Cuda) -> tuple[int, int]:
     number = int(row.arch.removeprefix("sm_").rstrip("af"))
     return divmod(number, 10)

@@ -1,8 +1,8 @@
-"""The own ABI header against the truth: the official headers where they are installed, and the
+"""The own ABI headers against the truth: the official headers where they are installed, and the
 onnxruntime that is running.
 
-The header's table is its list HIDET_SLOT(struct, member, slot); the compiler checked that the
-structs agree with that list. Here the list is checked. HIDET_ORT_INCLUDE may name the folder of the
+A header's table is its list HIDET_SLOT(struct, member, slot); the compiler checked that the structs
+agree with that list. Here the list is checked. HIDET_ORT_INCLUDE may name the folder of the
 official headers.
 """
 
@@ -18,14 +18,18 @@ import onnxruntime
 import pytest
 
 ROOT = Path(__file__).parents[2]
-HEADER = ROOT / "ep" / "csrc" / "ort_abi.h"
+HEADERS = [ROOT / "ep" / "csrc" / name for name in ("ort_abi.h", "ort_callbacks.h")]
 SLOT = re.compile(r"^HIDET_SLOT\((\w+), (\w+), (\d+)\);", re.MULTILINE)
 SIZE = re.compile(r"sizeof\((\w+)\) == (\d+)")
 CONSTANT = re.compile(r"(k\w+|ORT_\w+|ONNX_TYPE_\w+) = (\d+)")
 
 
+def text():
+    return "".join(header.read_text() for header in HEADERS)
+
+
 def slots():
-    return [(struct, name, int(slot)) for struct, name, slot in SLOT.findall(HEADER.read_text())]
+    return [(struct, name, int(slot)) for struct, name, slot in SLOT.findall(text())]
 
 
 def official_headers():
@@ -43,7 +47,7 @@ def test_table_is_complete_and_unique():
     table = slots()
     assert len(table) > 60
     assert len({(struct, slot) for struct, _, slot in table}) == len(table)
-    declared = len(re.findall(r"^  [^;#]*\(\*(\w+)\)\(", HEADER.read_text(), re.MULTILINE))
+    declared = len(re.findall(r"^  [^;#]*\(\*(\w+)\)\(", text(), re.MULTILINE))
     assert declared == len(table), "every function pointer of the header needs its HIDET_SLOT"
 
 
@@ -52,8 +56,7 @@ def test_slots_and_sizes_match_the_official_headers(tmp_path):
     compiler = shutil.which("g++") or shutil.which("c++")
     if not headers or compiler is None:
         pytest.skip("no official onnxruntime headers (HIDET_ORT_INCLUDE) or no C++ compiler here")
-    text = HEADER.read_text()
-    version = int(re.search(r"kHeaderVersion = (\d+)", text)[1])
+    version = int(re.search(r"kHeaderVersion = (\d+)", text())[1])
     lines = ["#include <cstddef>", "#include <onnxruntime_c_api.h>"]
     lines += [
         f'static_assert(offsetof({struct}, {name}) == {slot} * sizeof(void*), "{struct} {name}");'
@@ -62,7 +65,7 @@ def test_slots_and_sizes_match_the_official_headers(tmp_path):
     lines.append(f"#if ORT_API_VERSION == {version}")
     lines += [
         f'static_assert(sizeof({struct}) == {size}, "size of {struct}");'
-        for struct, size in SIZE.findall(text)
+        for struct, size in SIZE.findall(text())
     ]
     lines.append("#endif")
     source = tmp_path / "check.cc"

@@ -31,7 +31,9 @@ def run(code, *, expect=0, **extra_env):
 
 
 def ours():
-    return [device for device in ort.get_ep_devices() if device.ep_name == "HidetEP"]
+    """Our device that is the CPU; there are others where there are GPUs."""
+    found = [device for device in ort.get_ep_devices() if device.ep_name == "HidetEP"]
+    return [d for d in found if d.device.type == ort.OrtHardwareDeviceType.CPU]
 
 
 def test_import_registers_once():
@@ -58,8 +60,8 @@ def work():
 threads = [threading.Thread(target=work) for _ in range(8)]
 [t.start() for t in threads]; [t.join() for t in threads]
 assert not errors, errors
-import onnxruntime
-assert len([d for d in onnxruntime.get_ep_devices() if d.ep_name == "HidetEP"]) == 1
+from tests.ep.test_registration import ours
+assert len(ours()) == 1
 """)
 
 
@@ -70,8 +72,42 @@ import onnxruntime
 library = pathlib.Path(importlib.util.find_spec("hidet_ep").origin).with_name("libhidet_ep.so")
 onnxruntime.register_execution_provider_library("HidetEP", str(library))
 import hidet_ep
-assert len([d for d in onnxruntime.get_ep_devices() if d.ep_name == "HidetEP"]) == 1
+from tests.ep.test_registration import ours
+assert len(ours()) == 1
 """)
+
+
+def test_a_machine_without_a_driver_gets_the_cpu_only_and_no_words():
+    shown = run(
+        """
+import numpy as np, onnxruntime as ort, hidet_ep
+from tests.ep import models
+ours = [d for d in ort.get_ep_devices() if d.ep_name == "HidetEP"]
+assert [d.device.type for d in ours] == [ort.OrtHardwareDeviceType.CPU]
+assert ours[0].device.vendor and not dict(ours[0].ep_options)
+s = ort.InferenceSession(models.relu_chain(), providers=["HidetEP"], enable_fallback=0)
+assert s.get_providers()[0] == "HidetEP"
+s.run(None, {"x": np.ones((3, 8), np.float32)})
+""",
+        HIDET_CUDA_DRIVER="/nowhere/libcuda.so.1",
+    )
+    assert shown == ""
+
+
+def test_the_import_leaves_the_driver_to_processes_that_are_forked():
+    """To declare the GPUs the driver is not initialised: a child may be the first to use it."""
+    run(
+        """
+import os
+import hidet_ep
+child = os.fork()
+if child == 0:
+    import hidet_core
+    os._exit(0 if hidet_core.gpu().emulated else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+""",
+        HIDET_CUDA_DRIVER="emulated",
+    )
 
 
 def test_import_without_onnxruntime():

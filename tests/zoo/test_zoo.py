@@ -1,7 +1,7 @@
 """The light zoo through sessions: right, wholly claimed, in one partition, few kernels.
 
-Networks whose sizes follow the image run small ones; the others (alexnet, zfnet512, inception_v1)
-exist at 224 only. scripts/validate_zoo.py is the same at full size.
+Images are small, which leaves the networks' channels as they are. scripts/validate_zoo.py is the
+same at full size.
 """
 
 from collections import Counter
@@ -15,9 +15,8 @@ from hidet_ep.bench.compare import max_relative_error
 from hidet_ep.bench.providers import open_session, parse_provider
 from hidet_ep.handover import collect_reports
 from hidet_ep.validate import Request
-from hidet_ep.zoo import light
 
-SMALL, FULL = 64, 224
+SMALL = 64
 MODELS = (
     "bvlc_alexnet densenet121 inception_v1 inception_v2 resnet50 shufflenet squeezenet vgg19 "
     "zfnet512"
@@ -28,17 +27,13 @@ RESNET50_KERNELS = 60
 ONLY_MOVES = {"pad", "identity", "transpose", "reshape", "slice", "copy", "broadcast_to"}
 
 
-def image(name):
-    return SMALL if name in light.RESIZABLE else FULL
-
-
 def test_these_are_all_models():
     assert set(MODELS) == set(zoo.names())
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_model_is_right(name):
-    verdict = validate.validate(name, Request(image=image(name), threads=2))
+    verdict = validate.validate(name, Request(image=SMALL, threads=2))
     assert not verdict.problems
     assert verdict.claimed == verdict.nodes > 0
     assert verdict.partitions == 1
@@ -76,7 +71,7 @@ def test_any_order_of_batches(rng):
 
 
 def kernels_of(name):
-    path = zoo.path(name, image=image(name))
+    path = zoo.path(name, image=SMALL)
     with collect_reports() as reports:
         open_session(path, parse_provider("hidet"), 2)
     return [

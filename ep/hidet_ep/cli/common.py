@@ -9,7 +9,7 @@ import onnxruntime as ort
 
 from hidet_ep import zoo
 from hidet_ep.bench.providers import Provider, open_session
-from hidet_ep.options import provider
+from hidet_ep.settings import provider
 
 FATAL_ONLY = 4
 

@@ -7,6 +7,7 @@ Every parameter of a Conv, Gemm, BatchNormalization or per-channel scale is draw
 trained ones included: trained statistics beside random filters would blow activations up.
 """
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,10 +21,8 @@ LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 PREFIX = "light_"
 IR_VERSION = 8  # from IR 4 on an initializer that is no graph input is a constant
 FULL_IMAGE = 224
+OPSET = 9  # of these models
 IMAGE_STEP = 32  # what these networks divide an image by before their last pooling
-
-# last pooling and flattening sizes come from the image size; the other nets allow only 224
-RESIZABLE = {"densenet121", "inception_v2", "resnet50", "shufflenet", "squeezenet", "vgg19"}
 
 
 def names() -> tuple[str, ...]:
@@ -53,8 +52,6 @@ def _check(name: str, batch: int | str, image: int) -> None:
         raise ValueError(f"batch of {name} must be 1 or more, or a symbol, not {batch}")
     if isinstance(batch, str) and not batch.isidentifier():
         raise ValueError(f"batch of {name} must be a size or an identifier, not {batch!r}")
-    if image != FULL_IMAGE and name not in RESIZABLE:
-        raise ValueError(f"{name} takes images of {FULL_IMAGE} only, not {image}")
     if image < IMAGE_STEP or image % IMAGE_STEP:
         raise ValueError(f"image of {name} must be a multiple of {IMAGE_STEP}, not {image}")
 
@@ -102,12 +99,10 @@ def _resize(graph: onnx.GraphProto, batch: int | str, image: int) -> None:
     for value in feeds:
         for dim in value.type.tensor_type.shape.dim[2:]:
             dim.dim_value = image
-    for shape, data in _activation_reshapes(graph, given):  # each has a shape of its own
-        dims = _reshaped(numpy_helper.to_array(shape), image)
-        shape.CopyFrom(numpy_helper.from_array(dims, shape.name))
-        _shrink_gemm(graph, given, data, int(dims[-1]))
     if image != FULL_IMAGE:
-        _resize_last_pool(graph, image)
+        _refit(graph, image)
+    for shape, _ in _activation_reshapes(graph, given):
+        _set_target(shape, [0, *numpy_helper.to_array(shape)[1:]])  # 0: the batch that comes in
 
 
 def _set_batch(dim: onnx.TensorShapeProto.Dimension, batch: int | str) -> None:
@@ -115,6 +110,28 @@ def _set_batch(dim: onnx.TensorShapeProto.Dimension, batch: int | str) -> None:
         dim.dim_param = batch
     else:
         dim.dim_value = batch
+
+
+def _refit(graph: onnx.GraphProto, image: int) -> None:
+    """Reshapes, the Gemm behind a flattening and a pooling of the whole image follow the image.
+
+    before:  AveragePool 7x7 of [1, c, 7, 7];  Reshape to [1, c * 49];  Gemm with [n, c * 49]
+    after:   AveragePool 2x2 of [1, c, 2, 2];  Reshape to [1, c * 4];   Gemm with [n, c * 4]
+    """
+    given = {tensor.name: tensor for tensor in graph.initializer}
+    full = _shapes(graph, FULL_IMAGE)
+    for node in graph.node:
+        if node.op_type == "AveragePool" and full[node.output[0]][2:] == [1, 1]:
+            _pool_all(node, _incoming(graph, image, node)[-2:])
+        elif node.op_type == "Reshape" and node.input[0] not in given:
+            target = given[node.input[1]]
+            dims = numpy_helper.to_array(target).tolist()
+            sizes = _incoming(graph, image, node)
+            if len(dims) > 2:
+                _set_target(target, [*dims[:-2], *sizes[-2:]])
+            else:
+                _set_target(target, [dims[0], math.prod(sizes[1:])])
+                _shrink_gemm(graph, given, node.output[0], math.prod(sizes[1:]))
 
 
 def _activation_reshapes(
@@ -126,15 +143,45 @@ def _activation_reshapes(
             yield given[node.input[1]], node.output[0]
 
 
-def _reshaped(dims: np.ndarray, image: int) -> np.ndarray:
-    """[1, c, h, w] -> [0, c, h', w'];  [1, c * 7 * 7] -> [0, c * h' * w'], 0 = as it comes in."""
-    dims = dims.copy()
-    dims[0] = 0
-    if len(dims) > 2:
-        dims[-2:] = dims[-2:] * image // FULL_IMAGE
-    elif image != FULL_IMAGE and dims[1] % 49 == 0:
-        dims[1] = dims[1] // 49 * (image // IMAGE_STEP) ** 2
-    return dims
+def _shapes(graph: onnx.GraphProto, image: int) -> dict[str, list[int]]:
+    """Of every value whose shape follows from an image of that size, with a batch of 1."""
+    plain = onnx.GraphProto()
+    plain.CopyFrom(graph)
+    del plain.value_info[:], plain.output[:]
+    given = {tensor.name for tensor in plain.initializer}
+    for value in plain.input:
+        dims = value.type.tensor_type.shape.dim
+        if value.name not in given:
+            sizes = (1, dims[1].dim_value, image, image)
+            for dim, size in zip(dims, sizes, strict=True):
+                dim.dim_value = size
+    plain.output.extend(onnx.ValueInfoProto(name=node.output[0]) for node in graph.node[-1:])
+    opset = onnx.helper.make_opsetid("", OPSET)
+    model = onnx.helper.make_model(plain, opset_imports=[opset])
+    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    values = [*inferred.input, *inferred.value_info, *inferred.output]
+    return {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in values}
+
+
+def _incoming(graph: onnx.GraphProto, image: int, node: onnx.NodeProto) -> list[int]:
+    """[1, ..., h, w] that comes into a node."""
+    shape = _shapes(graph, image).get(node.input[0], [])
+    if len(shape) < 4 or min(shape) < 1:
+        raise ValueError(f"an image of {image} is too small: nothing of it reaches {node.input[0]}")
+    return shape
+
+
+def _pool_all(node: onnx.NodeProto, sizes: list[int]) -> None:
+    """The window becomes the whole of the padded image."""
+    ints = {attribute.name: attribute.ints for attribute in node.attribute}
+    pads = ints.get("pads", [0, 0, 0, 0])
+    window = [size + pads[axis] + pads[axis + 2] for axis, size in enumerate(sizes)]
+    _assign(ints["kernel_shape"], window)
+
+
+def _set_target(shape: onnx.TensorProto, dims: list[int]) -> None:
+    """Each Reshape has a target shape of its own."""
+    shape.CopyFrom(numpy_helper.from_array(np.array(dims, np.int64), shape.name))
 
 
 def _shrink_gemm(
@@ -144,13 +191,6 @@ def _shrink_gemm(
     for node in graph.node:
         if node.op_type == "Gemm" and node.input[0] == data and node.input[1] in given:
             given[node.input[1]].dims[1] = width
-
-
-def _resize_last_pool(graph: onnx.GraphProto, image: int) -> None:
-    for node in graph.node:
-        for attribute in node.attribute if node.op_type == "AveragePool" else ():
-            if attribute.name == "kernel_shape" and list(attribute.ints) == [7, 7]:
-                _assign(attribute.ints, [image // IMAGE_STEP] * 2)
 
 
 def _assign(field, values) -> None:

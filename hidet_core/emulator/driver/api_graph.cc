@@ -256,6 +256,7 @@ HIDET_EMU_API cuGraphLaunch(CUgraphExec executable, CUstream handle) {
                   "the emulator captures no launches of graphs"};
     }
     state.executables.Get(executable)->Launch(state.queues, stream);
+    ++state.machine.counters.graph_launches;
   });
 }
 

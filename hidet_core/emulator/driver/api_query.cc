@@ -2,6 +2,7 @@
 #include <dlfcn.h>
 
 #include <cstring>
+#include <utility>
 
 #include "hidet_core/emulator/driver/api.h"
 
@@ -134,6 +135,33 @@ HIDET_EMU_API hidetEmuReset(unsigned seed) {
   driver.Reset(seed);
   LastError().clear();
   return CUDA_SUCCESS;
+}
+
+// A number by its name: one of Counters, "allocations" or "bytes" of living device memory; what the
+// streams have not run yet is not counted. The largest number for an unknown name.
+extern "C" __attribute__((visibility("default"))) uint64_t hidetEmuCount(const char* name) {
+  Driver& driver = Driver::Get();
+  const std::lock_guard<std::recursive_mutex> guard(driver.lock());
+  const State& state = driver.state();
+  const Counters& counters = state.machine.counters;
+  const std::pair<const char*, uint64_t> numbers[] = {
+      {"launches", counters.launches},
+      {"graph_launches", counters.graph_launches},
+      {"copies_to_device", counters.copies_to_device},
+      {"copies_to_host", counters.copies_to_host},
+      {"copies_on_device", counters.copies_on_device},
+      {"allocations", state.memory.living()},
+      {"bytes", state.memory.used()},
+  };
+  for (const auto& [known, number] : numbers) {
+    if (std::strcmp(known, name) == 0) return number;
+  }
+  return UINT64_MAX;
+}
+
+// The nth launch of a kernel from now on fails, as that of a faulty kernel does; 0: none.
+HIDET_EMU_API hidetEmuFailLaunch(unsigned nth) {
+  return Enter(Needs::kNothing, [&](State& state) { state.machine.launch_to_fail = nth; });
 }
 
 }  // namespace hidet::emu

@@ -71,6 +71,13 @@ void Memory::Release(uintptr_t address) {
   quarantine_.pop_front();
 }
 
+size_t Memory::living() const {
+  return static_cast<size_t>(
+      std::count_if(allocations_.begin(), allocations_.end(), [](const auto& entry) {
+        return !entry.second.freed && !entry.second.pinned;
+      }));
+}
+
 const Allocation* Memory::Find(uintptr_t address) const {
   auto next = allocations_.upper_bound(address);
   if (next == allocations_.begin()) return nullptr;

@@ -52,6 +52,7 @@ class Memory {
 
   size_t capacity() const { return capacity_; }
   size_t used() const { return used_; }
+  size_t living() const;  // allocations of device memory
 
  private:
   void Release(uintptr_t address);

@@ -64,6 +64,10 @@ struct Executor {
   void operator()(const Nothing&) {}
 
   void operator()(const Launch& launch) {
+    ++machine.counters.launches;
+    if (machine.launch_to_fail > 0 && --machine.launch_to_fail == 0) {
+      throw Fault{CUDA_ERROR_LAUNCH_FAILED, "this launch was to fail (hidetEmuFailLaunch)"};
+    }
     std::vector<void*> parameters;
     for (const auto& value : launch.parameters) {
       parameters.push_back(const_cast<char*>(value.data()));
@@ -88,6 +92,7 @@ struct Executor {
   }
 
   void operator()(const Copy& copy) {
+    Count(IsOnDevice(copy.from.address), IsOnDevice(copy.to.address));
     const uint32_t block = machine.shadow->StartWork(std::move(work), 1);
     EachRow(copy.extent, [&](size_t slice, size_t row) {
       const uintptr_t to = Row(copy.to, slice, row), from = Row(copy.from, slice, row);
@@ -124,6 +129,20 @@ struct Executor {
   void operator()(const RecordTime& record) {
     const auto now = std::chrono::steady_clock::now().time_since_epoch();
     *record.time_ms = std::chrono::duration<double, std::milli>(now).count();
+  }
+
+  bool IsOnDevice(uintptr_t address) const {
+    const Allocation* found = machine.memory->Find(address);
+    return found != nullptr && !found->pinned;
+  }
+
+  void Count(bool from_device, bool to_device) {
+    Counters& counters = machine.counters;
+    if (from_device) {
+      ++(to_device ? counters.copies_on_device : counters.copies_to_host);
+    } else if (to_device) {
+      ++counters.copies_to_device;
+    }
   }
 
   // A copy's access to a row, if that is the device's memory.

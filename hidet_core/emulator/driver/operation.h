@@ -62,6 +62,15 @@ struct Nothing {};
 
 using Operation = std::variant<Nothing, Launch, Copy, Fill, HostCall, FreeMemory, RecordTime>;
 
+// What ran so far. Copies by where they went; those within the host are not counted.
+struct Counters {
+  uint64_t launches = 0;  // of kernels, those of graphs included
+  uint64_t graph_launches = 0;
+  uint64_t copies_to_device = 0;
+  uint64_t copies_to_host = 0;
+  uint64_t copies_on_device = 0;
+};
+
 // What operations act on.
 struct Machine {
   Memory* memory;
@@ -69,6 +78,8 @@ struct Machine {
   Block* block;
   uint32_t seed;
   bool in_host_function = false;  // then the API is closed
+  Counters counters{};
+  uint64_t launch_to_fail = 0;  // 1: the next one; 0: none
 };
 
 // "kernel scale", "copy", ...

@@ -55,6 +55,14 @@ struct Symbol {
 
 bool Driver::forked() { return in_child.load(std::memory_order_relaxed); }
 
+bool Driver::IsInstalled() noexcept {
+  try {
+    return dlopen(LibraryPath().c_str(), RTLD_LAZY | RTLD_LOCAL) != nullptr;  // it stays
+  } catch (const std::exception&) {
+    return false;  // no emulator beside us
+  }
+}
+
 const Driver& Driver::Get() {
   if (forked()) {
     Fail(ErrorCode::kFail,

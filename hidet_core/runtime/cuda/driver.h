@@ -76,6 +76,10 @@ class Driver {
   // device, a new enough version; or that this process was forked after CUDA was used.
   static const Driver& Get();
 
+  // Whether there is a library. It is not initialised, so a process that is forked after this may
+  // still use CUDA. Never throws.
+  static bool IsInstalled() noexcept;
+
   // After a fork the driver's state is unusable in the child: nothing may be called, not even to
   // give back what the parent had.
   static bool forked();

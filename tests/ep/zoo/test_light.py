@@ -95,9 +95,14 @@ def test_a_symbolic_batch_runs_at_any_size(name):
     np.testing.assert_allclose(together, np.concatenate(alone), rtol=1e-3, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["densenet121", "inception_v2", "resnet50", "shufflenet"])
+@pytest.mark.parametrize("name", sorted(NINE))
 def test_reduced_images_keep_the_class_count(name):
     assert run(zoo.build(name, batch=2, image=96)).shape[:2] == (2, 1000)
+
+
+@pytest.mark.parametrize("name", ["densenet121", "resnet50", "shufflenet", "vgg19"])
+def test_images_of_one_step_are_enough(name):
+    assert run(zoo.build(name, image=32)).size == 1000
 
 
 @pytest.mark.parametrize(
@@ -107,7 +112,7 @@ def test_reduced_images_keep_the_class_count(name):
         ({"name": "resnet50", "batch": 0}, "must be 1 or more"),
         ({"name": "resnet50", "batch": "2 x"}, "identifier, not '2 x'"),
         ({"name": "resnet50", "image": 100}, "multiple of 32"),
-        ({"name": "bvlc_alexnet", "image": 96}, "images of 224 only"),
+        ({"name": "inception_v1", "image": 32}, "image of 32 is too small"),
     ],
 )
 def test_a_wrong_request_says_what_is_allowed(arguments, message):
