@@ -23,16 +23,17 @@ from hidet_core.target import Target
 
 @dataclass(eq=False)
 class Workload:
-    """A fusion group's kernel as its models use it. key: of the problem and what is fused into it.
+    """A fusion group's kernel as its models use it. key: of the `problem` and what is fused into it.
 
     candidates: best first. uses: in how many kernels of each model.
     """
 
     key: str
+    problem: str
     draft: Draft
     graph: Graph
     storage: dict[Value, Storage]
-    candidates: list[Candidate]
+    candidates: list[Candidate] = field(default_factory=list)
     uses: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -50,6 +51,8 @@ def workloads(
         for workload in _of_model(path, target, options):
             known = found.setdefault(workload.key, workload)
             known.uses[name] = known.uses.get(name, 0) + 1
+    for workload in found.values():
+        workload.candidates = candidates(workload.draft.problem, target)
     return sorted(found.values(), key=lambda workload: -workload.predicted_ns)
 
 
@@ -63,10 +66,10 @@ def _of_model(path: Path, target: Target, options: CompileOptions) -> Iterator[W
     storage, readers = plan_storage(graph), consumers(graph)
     for group in form_groups(graph):
         draft = draft_group(group, graph, storage, readers, options, target.kind)
-        key = problem_key(draft.problem)
+        key = problem = problem_key(draft.problem)
         fused = [operator.op.name for operator in (*group.prologue, *group.epilogue)]
         key = f"{key} with {' '.join(fused)}" if fused else key
-        yield Workload(key, draft, graph, storage, candidates(draft.problem, target))
+        yield Workload(key, problem, draft, graph, storage)
 
 
 def argument_bytes(workload: Workload, buffer: Buffer) -> tuple[int, int]:
