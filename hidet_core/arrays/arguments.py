@@ -14,10 +14,10 @@ import numpy as np
 from hidet_core.base.errors import HidetError, ProgramError
 from hidet_core.ir.dtypes import DType
 from hidet_core.ir.expr import Buffer, Expr, Var, wrap
-from hidet_core.ir.node import walk
+from hidet_core.ir.intrinsics import stored_buffers
 from hidet_core.ir.printer import text
 from hidet_core.ir.simplify import simplify_dim
-from hidet_core.ir.stmt import Program, Store
+from hidet_core.ir.stmt import Program
 from hidet_core.ir.substitute import substitute
 
 Sizes = dict[Var, int]
@@ -34,8 +34,8 @@ class Signature:
     def __init__(self, program: Program) -> None:
         self.program = program
         self._bound: dict[tuple[tuple[int, ...], ...], tuple[list[int], int]] = {}
-        stored = {id(node.buffer) for node in walk(program.body) if isinstance(node, Store)}
-        self.is_stored = [id(param) in stored for param in program.params]
+        stored = stored_buffers(program)
+        self.is_stored = [param in stored for param in program.params]
         sizes = {dim for param in program.params for dim in param.shape}
         for scalar in program.scalars:
             if scalar not in sizes:

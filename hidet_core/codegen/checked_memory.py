@@ -58,6 +58,10 @@ class CheckedMemory:
         one = self._plain_place(indices, mask)
         if one >= 0 and (self.written is None or self.written[one]):
             return self.flat[one]
+        return _as_value(self.stored(indices, mask), self.buffer.dtype)[()]
+
+    def stored(self, indices: Sequence[Any], mask: Any) -> np.ndarray:
+        """The elements at the indices as memory has them: bf16 as u16."""
         place, active = self._place(indices, mask)
         chosen = place[active]
         self._check_owner(chosen, active, "load of")
@@ -66,7 +70,7 @@ class CheckedMemory:
             self._fail(f"{self.buffer.name} is read at {missing} before it is written")
         values = np.zeros(place.shape, self.flat.dtype)
         values[active] = self.flat[chosen]
-        return _as_value(values, self.buffer.dtype)[()]
+        return values
 
     def write(self, indices: Sequence[Any], mask: Any, value: Any) -> None:
         """Store the value where the mask is on."""

@@ -31,8 +31,21 @@ from hidet_core.ir.expr import (
     Var,
 )
 from hidet_core.ir.node import walk
-from hidet_core.ir.stmt import AtomicAdd, Barrier, For, If, Let, Prefetch, Program, Seq, Stmt, Store
+from hidet_core.ir.stmt import (
+    Barrier,
+    Call,
+    For,
+    If,
+    Let,
+    Place,
+    Prefetch,
+    Program,
+    Seq,
+    Stmt,
+    Store,
+)
 
+from .calls import Copies, Operands, is_async, run_call
 from .checked_memory import NOBODY, Site
 from .numpy_ops import binary_function, convert, rounded, unary_function
 from .thread_memory import ThreadMemory
@@ -78,6 +91,7 @@ class _Interpreter:
         self.values: dict[int, Value] = {}
         self.memories: dict[int, ThreadMemory] = {}
         self.threads = _threads(program)
+        self.copies = Copies(self.site, self.threads)
         for buffer, array in zip(program.params, arrays, strict=True):
             memory = self._memory(buffer, _flat_view(buffer, array), env)
             memory.owner = np.full(array.size, NOBODY) if exclusive else None
@@ -105,6 +119,9 @@ class _Interpreter:
     def start(self, task: int) -> None:
         """Locals are new in every task."""
         self.site.task = task
+        self.copies.start()
+        for memory in self.memories.values():
+            memory.on_the_way[:] = False
         self._meet()
         for memory in self.memories.values():
             if memory.written is not None:
@@ -123,8 +140,8 @@ class _Interpreter:
                 return lambda env: None
             case Barrier(where):
                 return lambda env: self._barrier(where)
-            case AtomicAdd():
-                return self._atomic(node)
+            case Call():
+                return self._call(node)
             case For(var, _, body, "threads"):
                 return self._block(var, self.stmt(body))
             case For(var, extent, body):
@@ -212,20 +229,39 @@ class _Interpreter:
 
         return run
 
-    def _atomic(self, node: AtomicAdd) -> Action:
-        memory, out = self._memory_of(node.buffer), self._memory_of(node.out)
-        indices, value = [self.expr(i) for i in node.indices], self.expr(node.value)
+    def _call(self, node: Call) -> Action:
+        values: list[Value | None] = []
+        places: list[tuple[ThreadMemory, list[Value], np.ndarray] | None] = []
+        for operand in node.operands:
+            is_place = isinstance(operand, Place)
+            values.append(None if is_place else self.expr(operand))
+            places.append(self._place(operand) if is_place else None)
         where = node.where or self.program.name
 
         def run(env: Env) -> None:
             self.site.where = where
-            added = value(env)
-            before = memory.add([index(env) for index in indices], added)
-            out.write([np.int64(0)], True, before)
-            for other in self.memories.values():
-                other.publish()
+            operands = Operands(
+                [None if value is None else value(env) for value in values],
+                [None if place is None else _indices(place, env) for place in places],
+            )
+            if node.name == "atomic_add":
+                self._atomic(operands)
+            elif is_async(node):
+                self.copies.run(node, operands)
+            else:
+                run_call(node, operands, self.site)
 
         return run
+
+    def _atomic(self, operands: Operands) -> None:
+        (out, to), (memory, indices), _ = operands.places
+        out.write(to, True, memory.add(indices, operands.values[2]))
+        for other in self.memories.values():
+            other.publish()
+
+    def _place(self, node: Place) -> tuple[ThreadMemory, list[Value], np.ndarray]:
+        indices = [self.expr(index) for index in node.indices]
+        return self._memory_of(node.buffer), indices, np.arange(node.count)
 
     # expressions
 
@@ -311,6 +347,13 @@ class _Interpreter:
                 "interpreter", f"buffer {buffer.name} is neither a parameter nor a local"
             )
         return memory
+
+
+def _indices(place: tuple[ThreadMemory, list[Value], np.ndarray], env: Env) -> Any:
+    """(memory, indices of a place's elements)."""
+    memory, values, steps = place
+    *outer, last = (value(env) for value in values)
+    return memory, [*outer, last + steps]
 
 
 def _threads(program: Program) -> int:

@@ -2,7 +2,8 @@
 
 Values that differ between threads have shape [threads, 1], with lanes [threads, lanes]; all threads
 take each step at once, so what one of them did to an element since the last barrier is known
-whatever the order. Two threads that touch an element, one of them storing, are a ProgramError.
+whatever the order. Two threads that touch an element, one of them storing, are a ProgramError, as
+is who touches an element to which an asynchronous copy is on its way.
 """
 
 from __future__ import annotations
@@ -26,12 +27,33 @@ class ThreadMemory(CheckedMemory):
         self.writer = np.full(0 if is_private else self.flat.size, NOBODY)
         self.reader = self.writer.copy()
         self.touched: list[np.ndarray] = []
+        self.on_the_way = np.zeros(self.writer.size, bool)
 
     def read(self, indices: Sequence[Any], mask: Any) -> Any:
         return super().read(indices, self._live(mask))
 
     def write(self, indices: Sequence[Any], mask: Any, value: Any) -> None:
         super().write(indices, self._live(mask), value)
+
+    def stored(self, indices: Sequence[Any], mask: Any) -> np.ndarray:
+        return super().stored(indices, self._live(mask))
+
+    def send(self, indices: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+        """An asynchronous copy to the indices begins: the elements, and which are written."""
+        place, active = self._place(indices, self.site.active)
+        chosen = place[active]
+        self._check_owner(chosen, active, "store to")
+        self.on_the_way[chosen] = True
+        return place, active
+
+    def arrive(self, place: np.ndarray, values: np.ndarray, arrives: np.ndarray) -> None:
+        """It is done, where `arrives`."""
+        chosen = place[arrives]
+        self.on_the_way[chosen] = False
+        self._check_owner(chosen, arrives, "store to")
+        self.flat[chosen] = values[arrives]
+        if self.written is not None:
+            self.written[chosen] = True
 
     def add(self, indices: Sequence[Any], value: Any) -> np.ndarray:
         """Each thread that runs adds to its element, one after the other: what it found there."""
@@ -70,6 +92,9 @@ class ThreadMemory(CheckedMemory):
         super()._check_owner(chosen, active, what)
         if self.is_private or self.site.numbers is None:
             return
+        if self.on_the_way[chosen].any():
+            element = f"{self.buffer.name} at {chosen[self.on_the_way[chosen]][0]}"
+            self._fail(f"a {what} {element}, to which a copy is on its way: wait for it before")
         who = np.broadcast_to(self.site.numbers, active.shape)[active]
         self.touched.append(chosen)
         is_store = what == "store to"

@@ -6,6 +6,8 @@ rewrite, for x[i] = f(y[map(i)], ...):
 
     load(x, i)   ->   f(load(y, map(i)), ...)          through chains of any depth
 
+    copy_async(to, x[i : +n], c)   ->   if c: to[...] = f(...) lane by lane; else: to[...] = 0
+
 A masked load becomes a value all of whose loads have the mask. Within one statement equal loads
 become one expression object, so that a value with many readers does not grow the code with every
 level; `name_shared` then gives such objects names.
@@ -17,9 +19,10 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from hidet_core.compute.definition import Definition
-from hidet_core.ir.expr import Buffer, Const, Expr, Load, both
+from hidet_core.ir.dtypes import i64
+from hidet_core.ir.expr import Buffer, Const, Expr, Load, Var, both, is_const
 from hidet_core.ir.node import rebuild, rewrite
-from hidet_core.ir.stmt import Program, Stmt
+from hidet_core.ir.stmt import Call, For, If, Place, Program, Stmt, Store
 from hidet_core.ir.substitute import substitute
 
 Definitions = Mapping[Buffer, Definition]
@@ -34,6 +37,8 @@ def fuse_prologue(program: Program, definitions: Definitions) -> Program:
     def rule(node: Any) -> Any:
         if isinstance(node, Stmt):  # its expressions are done
             inliner.forget()
+        if isinstance(node, Call) and node.name == "copy_async":
+            return inliner.copy(node)
         return inliner.load(node) if isinstance(node, Load) else None
 
     return rewrite(program, rule)
@@ -58,6 +63,26 @@ class _Inliner:
     def value(self, value: Expr) -> Expr:
         return rewrite(value, lambda node: self.load(node) if isinstance(node, Load) else None)
 
+    def copy(self, node: Call) -> Stmt | None:
+        """An asynchronous copy of what is not in memory: computed and stored at once. Who waits
+        for it and meets others at a barrier sees it, as before.
+        """
+        to, source, inside = node.operands
+        assert isinstance(to, Place) and isinstance(source, Place) and isinstance(inside, Expr)
+        if source.buffer not in self.definitions:
+            return None
+        lane = Var("lane", i64)
+        here, there = ((*place.indices[:-1], place.indices[-1] + lane) for place in (to, source))
+        dtype = source.buffer.dtype
+        value = self.value(Load(source.buffer, there, dtype))
+        known = _each(lane, to.count, Store(to.buffer, here, value, None, node.where))
+        if is_const(inside, True):
+            return known
+        other = Var("lane", i64)
+        place = (*to.indices[:-1], to.indices[-1] + other)
+        zero = Store(to.buffer, place, Const(0.0 if dtype.is_float else 0, dtype), None, node.where)
+        return If(inside, known, _each(other, to.count, zero), node.where)
+
     def load(self, node: Load) -> Expr | None:
         """What a load of a defined buffer would load."""
         definition = self.definitions.get(node.buffer)
@@ -71,6 +96,12 @@ class _Inliner:
                 value = _masked(value, node.mask)
             self.known[key] = (node, self.value(value))
         return self.known[key][1]
+
+
+def _each(lane: Var, count: int, body: Stmt) -> Stmt:
+    if count == 1:
+        return substitute(body, {lane: Const(0, i64)})
+    return For(lane, Const(count, i64), body, "lanes")
 
 
 def _identity(indices: Sequence[Expr]) -> Hashable:

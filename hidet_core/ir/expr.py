@@ -96,6 +96,9 @@ class Expr(Node):
     def __or__(self, other: Any) -> Expr:
         return binary("or", self, other)
 
+    def __xor__(self, other: Any) -> Expr:
+        return binary("xor", self, other)
+
     def __invert__(self) -> Expr:
         return unary("not", self)
 
@@ -226,10 +229,9 @@ class Broadcast(Expr):
 
 
 def wrap(value: Any, dtype: DType | None = None) -> Expr:
-    """A Python or NumPy number as a constant; an Expr as it is.
-
-    dtype: of the constant; else bool, i64 or f32, by the kind of number. Raises TypeError for
-    anything else, and for a number that the dtype cannot hold (0.5 as i64, -1 as u8).
+    """A Python or NumPy number as a constant; an Expr as it is. dtype: of the constant; else bool,
+    i64 or f32, by the kind of number. Raises TypeError for anything else, and for a number that the
+    dtype cannot hold (0.5 as i64, -1 as u8).
     """
     if isinstance(value, Expr):
         return value
@@ -350,9 +352,7 @@ def broadcast(a: Expr, lanes: int) -> Expr:
 
 
 def load(buffer: Buffer, *indices: Any) -> Load:
-    """buffer[indices]; as many indices as the buffer has dims, each an int or an integer
-    expression (made i64).
-    """
+    """buffer[indices]; an index for each dim, an int or an integer expression (made i64)."""
     if len(indices) != len(buffer.shape):
         raise TypeError(f"{buffer.name} has {len(buffer.shape)} dims, got {len(indices)} indices")
     return Load(buffer, tuple(as_index(i, buffer) for i in indices), buffer.dtype)

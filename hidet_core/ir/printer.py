@@ -26,7 +26,7 @@ from .expr import (
     is_const,
 )
 from .fold import COMPARISONS
-from .stmt import AtomicAdd, Barrier, For, If, Let, OnMapping, Prefetch, Program, Seq, Stmt, Store
+from .stmt import Barrier, Call, For, If, Let, OnMapping, Place, Prefetch, Program, Seq, Stmt, Store
 
 _SYMBOLS = {
     "or": ("|", 1), "xor": ("^", 2), "and": ("&", 3), "lt": ("<", 4), "le": ("<=", 4),
@@ -87,6 +87,9 @@ class Printer:
             case Ramp(base, stride, dtype):
                 step = "" if is_const(stride, 1) else f", step={self.expr(stride)}"
                 return f"ramp({self.expr(base)}, {dtype.lanes}{step})"
+            case Place(buffer, indices, count):
+                place = ", ".join(self.expr(i) for i in indices)
+                return f"{self.name(buffer)}[{place}{f' : +{count}' if count > 1 else ''}]"
             case Broadcast(a, dtype):
                 return f"splat({self.expr(a)}, {dtype.lanes})"
         return str(node)
@@ -106,9 +109,9 @@ class Printer:
                 return [f"{pad}prefetch({place}, level={level})"]
             case Barrier():
                 return [f"{pad}barrier()"]
-            case AtomicAdd(buffer, indices, value, out, _):
-                place = f"{self.name(buffer)}[{', '.join(self.expr(i) for i in indices)}]"
-                return [f"{pad}{self.name(out)}[0] = atomic_add({place}, {self.expr(value)})"]
+            case Call(name, operands, immediates):
+                fixed = f"<{', '.join(map(str, immediates))}>" if immediates else ""
+                return [f"{pad}{name}{fixed}({', '.join(self.expr(o) for o in operands)})"]
             case For(var, extent, body, kind):
                 loop = "range" if kind == "serial" else kind
                 head = f"{pad}for {self.name(var)} in {loop}({self.expr(extent)}):"

@@ -105,6 +105,9 @@ class Ranges(ABC):
                 (la, ha), (lb, hb) = self.interval(self.poly(a)), self.interval(self.poly(b))
                 pick = min if op == "min" else max
                 return pick(la, lb), pick(ha, hb)
+            case Binary("xor", a, b, _):
+                (la, ha), (lb, hb) = self.interval(self.poly(a)), self.interval(self.poly(b))
+                return xor_interval((la, ha), (lb, hb))
             case Select(_, a, b, _):
                 (la, ha), (lb, hb) = self.interval(self.poly(a)), self.interval(self.poly(b))
                 return min(la, lb), max(ha, hb)
@@ -148,6 +151,14 @@ class Ranges(ABC):
             return True
         top = self.upper(form)
         return top is not None and self.interval(P.add(limit, top, -1))[0] >= 1
+
+
+def xor_interval(a: tuple[float, float], b: tuple[float, float]) -> tuple[float, float]:
+    """Of numbers >= 0: no bit that neither has."""
+    high = max(a[1], b[1])
+    if a[0] < 0 or b[0] < 0 or math.isinf(high):
+        return -INF, INF
+    return 0, (1 << int(high).bit_length()) - 1
 
 
 def _floordiv(a: float, d: int) -> float:

@@ -65,16 +65,25 @@ class Barrier(Stmt):
 
 
 @dataclass(frozen=True, eq=False)
-class AtomicAdd(Stmt):
-    """out[0] = buffer[indices]; buffer[indices] += value, of i32, at once. Of the threads, and of
-    the tasks, that add to an element, a later one sees after it what an earlier one had stored
-    before, or seen at a barrier.
+class Place(Node):
+    """`count` elements of a buffer that lie side by side, as an operand of a Call: the first at
+    `indices`, the others after it along the last dim, in which memory must be contiguous.
     """
 
     buffer: Buffer = field(metadata={"leaf": True})
     indices: tuple[Expr, ...]
-    value: Expr
-    out: Buffer = field(metadata={"leaf": True})
+    count: int = field(default=1, metadata={"leaf": True})
+
+
+@dataclass(frozen=True, eq=False)
+class Call(Stmt):
+    """An instruction of the hardware: a row of ir/intrinsics.py says what it does with its
+    operands, which are places and values. immediates: constants that are part of the instruction.
+    """
+
+    name: str = field(metadata={"leaf": True})
+    operands: tuple[Place | Expr, ...]
+    immediates: tuple[int, ...] = field(default=(), metadata={"leaf": True})
     where: str | None = field(default=None, metadata={"leaf": True})
 
 

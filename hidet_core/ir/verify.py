@@ -9,7 +9,8 @@ lowered     what code generation takes: flat, and no loops but serial ones, and 
 
 In all of them a variable is bound once and before it is used, operands have one dtype, an index is
 i64, a value has the dtype of the buffer it is stored to, and a buffer is a parameter or a local.
-Shared buffers and barriers stand in a threads loop, and its threads reach each barrier all or none.
+Shared buffers, barriers and calls stand in a threads loop, and its threads reach each barrier all
+or none, as the lanes of a warp do each of its collectives.
 """
 
 from __future__ import annotations
@@ -19,18 +20,20 @@ from typing import Any, TypeVar
 
 from hidet_core.base.errors import CompilerBug
 
-from .dtypes import i32, i64
+from .dtypes import i64
 from .expr import Buffer, Const, Expr, Load, Ramp, Var, free_vars, is_const
+from .intrinsics import INTRINSICS, WARP, roles
 from .node import walk
 from .printer import text
 from .stmt import (
     FOR_KINDS,
-    AtomicAdd,
     Barrier,
+    Call,
     For,
     If,
     Let,
     OnMapping,
+    Place,
     Prefetch,
     Program,
     Seq,
@@ -38,7 +41,7 @@ from .stmt import (
     Store,
 )
 from .types import Misfit, Types
-from .uniform import divergent_barrier
+from .uniform import divergent_barrier, divergent_call
 
 SPECS = ("open", "scheduled", "flat", "lowered")
 PassT = TypeVar("PassT")
@@ -105,11 +108,13 @@ class _Verifier:
         self.stmt(program.body)
         apart = None if self.threads is None else divergent_barrier(program)
         self.expect(apart is None, apart, "a barrier that all threads reach", "some do not")
+        call = None if self.threads is None else divergent_call(program)
+        self.expect(call is None, call, "a collective that all lanes reach", "some do not")
 
     def add_fused(self) -> None:
         """Take the tensors that the body uses, and their symbols, as part of the signature."""
         for node in walk(self.whole.body):
-            if isinstance(node, (Load, Store, AtomicAdd)) and node.buffer.scope == "global":
+            if isinstance(node, (Load, Store, Place)) and node.buffer.scope == "global":
                 self.buffers.add(node.buffer)
         for buffer in self.buffers:
             self.scope.update(free_vars((buffer.shape, buffer.strides or ())))
@@ -145,7 +150,7 @@ class _Verifier:
         self.expr(value, node)
         self.expect(value.dtype == i64, node, "an i64", value.dtype)
 
-    def access(self, node: Load | Store | Prefetch | AtomicAdd) -> None:
+    def access(self, node: Load | Store | Prefetch | Place) -> None:
         """The indices of an access."""
         buffer, indices = node.buffer, node.indices
         self.expect(buffer in self.buffers, node, "a parameter or local", buffer.name)
@@ -158,7 +163,8 @@ class _Verifier:
         always = getattr(node, "mask", None) is None
         if dims == 1 and always and buffer.scope != "global":
             size = _size(buffer)
-            for place in _ends(indices[0]):
+            last = getattr(node, "count", 1) - 1
+            for place in (place + step for place in _ends(indices[0]) for step in {0, last}):
                 inside = size is None or 0 <= place < size
                 self.expect(inside, node, f"an index in [0, {size})", place)
 
@@ -184,8 +190,8 @@ class _Verifier:
             case Barrier():
                 self.expect(self.in_threads, node, "a threads loop around", "none")
                 return []
-            case AtomicAdd():
-                self.atomic(node)
+            case Call():
+                self.call(node)
                 return []
             case If(cond, then, orelse):
                 self.expr(cond, node)
@@ -253,16 +259,40 @@ class _Verifier:
             for load in self.types.loads(part):
                 self.access(load)
 
-    def atomic(self, node: AtomicAdd) -> None:
+    def call(self, node: Call) -> None:
+        """An instruction and its operands."""
+        row = INTRINSICS.get(node.name)
+        self.expect(row is not None, node, "an instruction of ir/intrinsics.py", node.name)
+        assert row is not None
         self.expect(self.in_threads, node, "a threads loop around", "none")
         self.expect(not self.in_lanes, node, "no lanes around", "some")
-        for part in (*node.indices, node.value):
-            self.expr(part, node)
-        self.access(node)
-        types = {node.buffer.dtype, node.value.dtype, node.out.dtype}
-        self.expect(types == {i32}, node, "values of i32", ", ".join(map(str, types)))
-        is_ours = node.out in self.buffers and node.out.scope == "register"
-        self.expect(is_ours, node, "a register of the program", node.out.scope)
+        assert self.threads is not None
+        whole = row.by != "warp" or self.threads.extent.value % WARP == 0  # type: ignore
+        self.expect(whole, node, f"threads in warps of {WARP}", _shown(self.threads.extent))
+        shape = len(row.operands), row.immediates
+        got = len(node.operands), len(node.immediates)
+        self.expect(got == shape, node, f"{shape} operands and immediates", got)
+        for role, operand in roles(node):
+            dtype = operand.buffer.dtype if isinstance(operand, Place) else operand.dtype
+            known = not role.dtypes or dtype in role.dtypes
+            names = " or ".join(map(str, role.dtypes))
+            self.expect(known, node, names, dtype)
+            if role.access == "value":
+                self.expr(operand, node)
+                parts = [operand]
+            else:
+                self.expect(isinstance(operand, Place), node, "a place", _shown(operand))
+                got_place = operand.buffer.scope, operand.count
+                wanted = role.scope, role.count or operand.count
+                self.expect(got_place == wanted, node, wanted, got_place)
+                self.access(operand)
+                parts = list(operand.indices)
+            for part in parts:
+                self.expr(part, node)
+                for load in self.types.loads(part):
+                    self.access(load)
+        wrong = row.misfit(node)
+        self.expect(wrong is None, node, wrong, "another")
 
     def value(self, node: Store) -> Iterator[Expr]:
         """The value and mask of a store."""

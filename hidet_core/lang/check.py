@@ -2,7 +2,7 @@
 
 Checked: a variable or let-bound value is used where it is bound (Python lets it be used after its
 loop); a loop over lanes has none inside, and loops inside it run as often in every lane; threads
-are one loop, and reach each barrier all or none.
+are one loop, and reach each barrier all or none, lanes of a warp each collective.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from hidet_core.base.errors import ProgramError
 from hidet_core.ir.expr import Expr, Var, free_vars
 from hidet_core.ir.node import walk
 from hidet_core.ir.stmt import (
-    AtomicAdd,
     Barrier,
+    Call,
     For,
     If,
     Let,
@@ -25,7 +25,7 @@ from hidet_core.ir.stmt import (
     Stmt,
     Store,
 )
-from hidet_core.ir.uniform import divergent_barrier
+from hidet_core.ir.uniform import divergent_barrier, divergent_call
 
 
 @dataclass(frozen=True)
@@ -61,15 +61,19 @@ def _check_threads(program: Program) -> None:
     for node in walk(program.body):
         buffer = getattr(node, "buffer", None)
         is_shared = buffer is not None and buffer.scope == "shared"
-        if (is_shared or isinstance(node, (Barrier, AtomicAdd))) and node not in inside:
+        if (is_shared or isinstance(node, (Barrier, Call))) and node not in inside:
             what = "barrier()" if buffer is None else f"shared {buffer.name}"
-            what = "atomic_add()" if isinstance(node, AtomicAdd) else what
+            what = f"{node.name}()" if isinstance(node, Call) else what
             place = getattr(node, "where", None) or program.name
             raise ProgramError(place, f"{what} stands outside of a threads(...) loop")
     apart = divergent_barrier(program)
     if apart is not None:
         why = "some threads of the block may not reach this barrier, or reach it more often"
         raise ProgramError(apart.where or program.name, why)
+    call = divergent_call(program)
+    if call is not None:
+        why = f"some lanes of a warp may not reach this {call.name}, or reach it more often"
+        raise ProgramError(call.where or program.name, why)
 
 
 def _check(node: Stmt, scope: Scope) -> None:
@@ -82,10 +86,11 @@ def _check(node: Stmt, scope: Scope) -> None:
             _uses(scope, *indices, value, *(() if mask is None else (mask,)))
         case Prefetch(_, indices):
             _uses(scope, *indices)
-        case AtomicAdd(_, indices, value):
-            _uses(scope, *indices, value)
+        case Call(_, operands):
             if scope.lanes is not None:
-                raise ProgramError(scope.where, "atomic_add() stands inside of lanes(...)")
+                raise ProgramError(scope.where, f"{node.name} stands inside of lanes(...)")
+            for operand in operands:
+                _uses(scope, *([operand] if isinstance(operand, Expr) else operand.indices))
         case For(var, extent, body):
             differs = _uses(scope, extent)
             if differs:

@@ -17,12 +17,12 @@ from typing import Any
 
 from hidet_core.base.errors import HidetError, ProgramError
 from hidet_core.ir import expr as E
-from hidet_core.ir.dtypes import DType, i32, i64
+from hidet_core.ir.dtypes import DType, i64
 from hidet_core.ir.dtypes import dtype as as_dtype
 from hidet_core.ir.expr import Buffer, Expr, Var
 from hidet_core.ir.node import rebuild
 from hidet_core.ir.printer import text as as_text
-from hidet_core.ir.stmt import AtomicAdd, Barrier, For, If, OnMapping, Prefetch, Program, Store
+from hidet_core.ir.stmt import Barrier, For, If, OnMapping, Prefetch, Program, Store
 from hidet_core.mapping.mapping import TaskMapping, install_tracer
 
 from .check import check
@@ -182,22 +182,6 @@ def threads(count: int) -> Iterator[Var]:
 def barrier() -> None:
     """All threads of the block wait here for each other, and see afterwards what they stored."""
     current().emit(Barrier(where()))
-
-
-def atomic_add(tensor: Tensor, indices: Sequence[Any], value: Any) -> Expr:
-    """Add to an i32 of a tensor in memory and give what it was before, at once, whichever threads
-    and blocks do it too. Who adds later sees what all threads of a block stored that an earlier
-    one's barrier, before its addition, had waited for.
-    """
-    if tensor.dtype != i32 or tensor.buffer.scope != "global":
-        what = f"{tensor.buffer.scope} {tensor.buffer.name} of {tensor.dtype}"
-        raise ProgramError(where(), f"atomic_add() takes a tensor of i32 in memory, got {what}")
-    before = register(i32, [1], "before")
-    with located():
-        added = E.wrap(value, i32)
-    place = tensor._place(tuple(indices))
-    current().emit(AtomicAdd(tensor.buffer, place, added, before.buffer, where()))
-    return before[0]
 
 
 def parallel(*extents: Any) -> Iterator[tuple[Expr, ...]]:

@@ -8,17 +8,19 @@ rewrite:
 
 from __future__ import annotations
 
-from hidet_core.ir.address import flat
+from hidet_core.base.errors import CompilerBug
+from hidet_core.ir.address import flat, strides_of
 from hidet_core.ir.dtypes import i64
-from hidet_core.ir.expr import Const, Expr, Load, Var
+from hidet_core.ir.expr import Const, Expr, Load, Var, is_const
 from hidet_core.ir.node import rebuild, rewrite
 from hidet_core.ir.simplify import Simplifier
 from hidet_core.ir.stmt import (
-    AtomicAdd,
     Barrier,
+    Call,
     For,
     If,
     Let,
+    Place,
     Prefetch,
     Program,
     Seq,
@@ -60,9 +62,8 @@ class _Flatten:
                 )
             case Barrier():
                 return node
-            case AtomicAdd(buffer, indices, value):
-                index = self.expr(flat(buffer, indices))
-                return rebuild(node, {"indices": (index,), "value": self.expr(value)})
+            case Call(_, operands):
+                return rebuild(node, {"operands": tuple(map(self._operand, operands))})
             case Prefetch(buffer, indices, _):
                 return rebuild(node, {"indices": (self.expr(flat(buffer, indices)),)})
             case For(var, extent, body, _):
@@ -76,6 +77,14 @@ class _Flatten:
                 self.simplifier.bind_value(var, new)
                 return rebuild(node, {"value": new, "body": self.stmt(body)})
         raise TypeError(f"flatten_index: unexpected {type(node).__name__}")
+
+    def _operand(self, node: Place | Expr) -> Place | Expr:
+        if not isinstance(node, Place):
+            return self.expr(node)
+        step = strides_of(node.buffer)[-1]
+        if node.count > 1 and not is_const(step, 1):
+            raise CompilerBug("flatten_index", f"{node.buffer.name} is not contiguous")
+        return rebuild(node, {"indices": (self.expr(flat(node.buffer, node.indices)),)})
 
     def _loop(self, node: For, var: Var, extent: Expr, body: Stmt) -> Stmt:
         size = self.expr(extent)

@@ -10,10 +10,9 @@ import numpy as np
 from hidet_core.compute.dims import product
 from hidet_core.graph.graph import Graph, Value
 from hidet_core.graph.storage import Root, Storage
-from hidet_core.ir.expr import Buffer, Const, Expr, Load, minimum
-from hidet_core.ir.node import all_fields, walk
+from hidet_core.ir.expr import Buffer, Const, Expr, minimum
+from hidet_core.ir.intrinsics import stored_buffers
 from hidet_core.ir.printer import text
-from hidet_core.ir.stmt import Prefetch, Program
 from hidet_core.plan import Argument, BufferKind, Dim, KernelCode, Launch, Plan, TensorSpec
 from hidet_core.plan import Buffer as PlanBuffer
 from hidet_core.schedule.problem import Pack
@@ -79,17 +78,6 @@ def _launch(kernel: Kernel, code: int, memory: _Memory) -> Launch:
     work = max(float(scheduled.task_ns), MIN_TASK_NS)
     tasks = _dim(program.tasks)
     return Launch(code, tuple(arguments), tuple(program.scalars), tasks, work, program.name)
-
-
-def stored_buffers(program: Program) -> set[Buffer]:
-    """The buffers that a program may write: those used by more than loads."""
-    return {
-        value
-        for node in walk(program.body)
-        if not isinstance(node, (Load, Prefetch))
-        for value in (getattr(node, name) for name in all_fields(type(node)))
-        if isinstance(value, Buffer)
-    }
 
 
 class _Memory:

@@ -6,7 +6,10 @@ what is the emulator's own (named barriers).
 
 import pytest
 
+from hidet_core.codegen.cuda import wgmma
 from tests.emulator import (
+    hopper,
+    test_broken_hopper,
     test_broken_kernels,
     test_graphs,
     test_kernels,
@@ -29,10 +32,10 @@ SOURCES = {
 } | {name: test_broken_kernels.place(name) for name in test_broken_kernels.BROKEN}
 
 
-def compile_for_device(source):
-    """Errors of NVRTC, "" if there are none."""
+def compile_for_device(source, architecture="sm_80"):
+    """Errors of NVRTC, and what it says of registers, "" if there is nothing."""
     _, program = nvrtc.nvrtcCreateProgram(source.encode(), b"kernel.cu", 0, [], [])
-    options = [b"--gpu-architecture=sm_80", b"-std=c++17"]
+    options = [f"--gpu-architecture={architecture}".encode(), b"-std=c++17"]
     (result,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
     _, size = nvrtc.nvrtcGetProgramLogSize(program)
     log = b" " * size
@@ -45,3 +48,28 @@ def compile_for_device(source):
 )
 def test_is_cuda(name):
     assert compile_for_device(SOURCES[name]) == ""
+
+
+@pytest.mark.parametrize("tile", [(128, 64, 3), (64, 128, 2), (128, 256, 4)])
+def test_hopper_is_cuda(tile):
+    assert compile_for_device(hopper.gemm_source(*tile), "sm_90a") == ""
+
+
+@pytest.mark.parametrize("name", [name for name in test_broken_hopper.SMALL if "odd" not in name])
+def test_small_hopper_is_cuda(name):
+    assert compile_for_device(test_broken_hopper.small_source(name), "sm_90a") == ""
+
+
+@pytest.mark.parametrize("kind", wgmma.KINDS)
+def test_wgmma_is_cuda(kind):
+    """Every width exists."""
+    widths = range(8, wgmma.MAX_COLUMNS + 1, 8)
+    text = hopper.headers(*((kind, columns) for columns in widths))
+    calls = "".join(
+        f"{{ float d[{columns // 2}]; ht_wgmma_fence();"
+        f"{wgmma.wgmma_name(kind, columns)}(d, x, x, 0); ht_wgmma_commit(); ht_wgmma_wait<0>();"
+        f"out[{columns}] = d[1]; }}"
+        for columns in widths
+    )
+    kernel = f'extern "C" __global__ void k(float* out, u64 x) {{ {calls} }}'
+    assert compile_for_device(text + kernel, "sm_90a") == ""

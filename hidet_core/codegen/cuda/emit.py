@@ -15,8 +15,21 @@ from pathlib import Path
 
 from hidet_core.base.errors import CompilerBug
 from hidet_core.ir.expr import Binary, Buffer, Const, Expr, Load, Ramp, is_const
+from hidet_core.ir.intrinsics import stored_buffers
 from hidet_core.ir.node import walk
-from hidet_core.ir.stmt import AtomicAdd, Barrier, For, If, Let, Prefetch, Program, Seq, Stmt, Store
+from hidet_core.ir.stmt import (
+    Barrier,
+    Call,
+    For,
+    If,
+    Let,
+    Place,
+    Prefetch,
+    Program,
+    Seq,
+    Stmt,
+    Store,
+)
 
 from .launch import ALIGNMENT, launch_of
 from .names import Names, type_name
@@ -24,11 +37,14 @@ from .values import Values
 from .widths import INT_MAX, MAX_GRID, SIZE
 
 INTRINSICS = (Path(__file__).parent / "intrinsics.h").read_text()
+INSTRUCTIONS = (Path(__file__).parent / "instructions.h").read_text()
 
 
 def emit_cuda(program: Program) -> str:
     """The whole source of a kernel."""
-    return f"{INTRINSICS}\n{kernel_text(program)}"
+    has_calls = any(isinstance(node, Call) for node in walk(program.body))
+    headers = [INTRINSICS, INSTRUCTIONS] if has_calls else [INTRINSICS]
+    return "\n".join([*headers, kernel_text(program)])
 
 
 def kernel_text(program: Program) -> str:
@@ -49,8 +65,7 @@ class _Emitter:
 
     def text(self) -> str:
         program = self.program
-        written = (Store, AtomicAdd)
-        stored = {node.buffer for node in walk(program.body) if isinstance(node, written)}
+        stored = stored_buffers(program)
         parameters = []
         for buffer in program.params:
             const = "" if buffer in stored else "const "
@@ -99,10 +114,8 @@ class _Emitter:
                     pass  # other threads hide the latency
                 case Barrier():
                     self.line("ht_barrier();")
-                case AtomicAdd(buffer, (index,), value, out):
-                    place = f"{self.names.of(buffer)} + {self.values.write(index, 8)}"
-                    call = f"ht_atomic_add({place}, {self.values.write(value)})"
-                    self.line(f"{self.names.of(out)}[0] = {call};")
+                case Call():
+                    self._call(item)
                 case Let():
                     self._let(item)
                     work.append(item.body)
@@ -194,6 +207,17 @@ class _Emitter:
             guard = "" if node.mask is None else f"if ({self.values.write(node.mask)}) "
             self._lane_loop(lanes, f"{guard}{target}[{self.values.write(index)}] = {value};")
         self._close()
+
+    def _call(self, node: Call) -> None:
+        operands = []
+        for operand in node.operands:
+            if isinstance(operand, Place):
+                index = self.values.write(operand.indices[0], 8)
+                operands.append(f"{self.names.of(operand.buffer)} + {index}")
+            else:
+                operands.append(self.values.write(operand))
+        fixed = f"<{', '.join(map(str, node.immediates))}>" if node.immediates else ""
+        self.line(f"ht_{node.name}{fixed}({', '.join(operands)});")
 
     def _hoist(self, value: Expr) -> None:
         """Do the loads of whole vectors in a value."""

@@ -19,14 +19,6 @@ HT_DEV int ht_block() { return blockIdx.x; }
 HT_DEV int ht_thread() { return threadIdx.x; }
 #define ht_barrier() __syncthreads()  // the emulator tells barriers apart by their line
 
-// Ordered: who adds later sees what was stored, or seen at a barrier, before an earlier addition.
-HT_DEV i32 ht_atomic_add(i32* place, i32 value) {
-  __threadfence();
-  i32 before = atomicAdd(place, value);
-  __threadfence();
-  return before;
-}
-
 template <class T>
 HT_DEV T* ht_shared(unsigned char* arena, int offset) {
   return reinterpret_cast<T*>(arena + offset);

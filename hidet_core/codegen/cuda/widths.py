@@ -10,6 +10,7 @@ import math
 
 from hidet_core.ir.dtypes import i64
 from hidet_core.ir.expr import Binary, Broadcast, Cast, Const, Expr, Load, Ramp, Select, Unary, Var
+from hidet_core.ir.ranges import xor_interval
 
 INT_MIN, INT_MAX = -(1 << 31), (1 << 31) - 1
 MAX_GRID = INT_MAX  # blocks of a launch
@@ -113,6 +114,8 @@ def _binary(op: str, a: Interval, b: Interval) -> Interval:
         case "mul":
             ends = [_times(x, y) for x in a for y in b]
             return min(ends), max(ends)
+        case "xor":
+            return xor_interval(a, b)
         case "min":
             return min(a[0], b[0]), min(a[1], b[1])
         case "max":

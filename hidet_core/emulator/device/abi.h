@@ -13,7 +13,7 @@
 
 namespace hidet_emu {
 
-inline constexpr uint32_t kAbiVersion = 1;
+inline constexpr uint32_t kAbiVersion = 2;
 
 // Atomics (and volatile accesses, which CUDA's memory model calls relaxed) do not race with each
 // other; kAtomic reads and writes.
@@ -43,6 +43,52 @@ struct Collective {
 
 enum TrapKind : uint32_t { kTrap = 0, kAssert = 1, kBadOperand = 2 };
 
+// A copy of a box between a tensor in global memory (a tensor map tells of it) and shared memory.
+struct TensorCopy {
+  const void* map;
+  void* shared;
+  uint64_t* mbarrier;  // that a load reports to
+  int32_t place[5];    // of the box's first element, the contiguous dimension first
+  unsigned rank;
+};
+
+enum MatrixType : uint32_t { kFloat16 = 0, kBfloat16 = 1, kTfloat32 = 2 };
+
+// D[64, columns] (+)= A[64, k] B[k, columns] by the 128 threads of a warpgroup; both operands lie
+// in shared memory, where matrix descriptors tell. k is 16, or 8 for tf32.
+struct WarpgroupMma {
+  MatrixType type;
+  unsigned columns;
+  uint64_t a, b;
+  float* accumulators;  // this thread's, columns / 2
+  bool accumulates;     // false: D = A B
+  bool a_transposed, b_transposed;  // contiguous along rows (columns), not along k
+  int line;
+};
+
+// What the asynchronous engines of compute capability 9.0 add.
+struct AsyncTable {
+  uint32_t (*shared_address)(const void* pointer);
+  void (*barrier_arrive)(unsigned id, unsigned threads, int line);  // bar.arrive
+  void (*mbarrier_init)(uint64_t* mbarrier, unsigned arrivals);
+  void (*mbarrier_invalidate)(uint64_t* mbarrier);
+  void (*mbarrier_fence)();  // fence.mbarrier_init
+  void (*mbarrier_arrive)(uint64_t* mbarrier, unsigned arrivals, unsigned expected_bytes);
+  bool (*mbarrier_test)(uint64_t* mbarrier, unsigned parity, bool waits);
+  void (*proxy_fence)();  // fence.proxy.async
+  void (*tensor_load)(const TensorCopy* copy);
+  void (*tensor_store)(const TensorCopy* copy);
+  void (*store_commit)();
+  void (*store_wait)(unsigned pending_groups, bool only_reads);
+  void (*mma_fence)();
+  void (*mma_issue)(const WarpgroupMma* operation);
+  void (*mma_commit)();
+  void (*mma_wait)(unsigned pending_groups);
+  void (*set_registers)(unsigned count, bool increases);
+  void (*grid_wait)();    // griddepcontrol.wait
+  void (*grid_launch)();  // griddepcontrol.launch_dependents
+};
+
 struct DeviceTable {
   uint32_t version;
   // Before the access; alignment is what the instruction demands. Does not return on a fault.
@@ -59,6 +105,7 @@ struct DeviceTable {
   void (*fence)();  // __threadfence
   void (*spin)();   // another thread may run here
   void (*trap)(TrapKind kind, const char* text);
+  const AsyncTable* async;
 };
 
 struct KernelInfo {

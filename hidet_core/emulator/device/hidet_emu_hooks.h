@@ -18,7 +18,7 @@ namespace hidet_emu {
 inline constexpr DeviceTable kDetached = {
     0,       [](const void*, size_t, AccessKind, size_t, const void*) {},
     nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr,
-    nullptr, nullptr};
+    nullptr, nullptr, nullptr};
 [[gnu::visibility("hidden")]] inline const DeviceTable* table = &kDetached;
 
 // `const` lets the compiler keep the results: a thread never changes its place.

@@ -1,5 +1,6 @@
 #include "hidet_core/emulator/driver/block.h"
 
+#include <algorithm>
 #include <numeric>
 #include <utility>
 
@@ -45,9 +46,13 @@ void Block::StartThreads(Index3 index) {
   clocks_.Reset(live_);
   shared_.StartBlock();
   barriers_.assign(kBarriers, BarrierState{});
+  mbarriers_.clear();
+  warpgroups_.assign((live_ + Warpgroup::kThreads - 1) / Warpgroup::kThreads, {});
+  grid_waited_.reset();
   meetings_.assign((live_ + 31) / 32, {});
   ready_.resize(live_);
   std::iota(ready_.begin(), ready_.end(), uint16_t{0});
+  const unsigned registers = std::min(kMaxRegisters, kRegisters / live_ / 8 * 8);
   for (unsigned number = 0; number < live_; ++number) {
     const Index3 place{number % size.x, number / size.x % size.y, number / size.x / size.y};
     Thread& thread = threads_[number];
@@ -56,6 +61,9 @@ void Block::StartThreads(Index3 index) {
     thread.where = Coordinates{place, index, size, grid_->blocks};
     thread.open.clear();
     thread.groups.clear();
+    thread.stores = StoreQueue{};
+    thread.mma = MmaQueue{};
+    thread.registers = registers;
     thread.stack_pointer = stacks_.Prepare(number, &Block::Entry);
   }
 }
@@ -101,6 +109,7 @@ void Block::Leave() {
                 "__syncthreads in line %d",
                 barriers_[0].waiting.size(), barriers_[0].line));
   }
+  CheckIdle();
   --live_;
   spins_ = 0;
   Suspend(State::kDone);
@@ -144,6 +153,25 @@ std::string Block::Stuck() const {
     if (barrier.waiting.empty()) continue;
     text += Format("%zu of %u threads wait at barrier %u in line %d, ", barrier.waiting.size(),
                    barrier.expected, id, barrier.line);
+  }
+  for (const auto& [address, barrier] : mbarriers_) {
+    if (barrier.waiting.empty()) continue;
+    text += Format("%zu threads wait at the mbarrier at byte %u of shared memory, whose phase %u "
+                   "misses %u of %u arrivals and %lld bytes, ",
+                   barrier.waiting.size(), shared_.Offset(address), barrier.phase,
+                   barrier.missing, barrier.arrivals, static_cast<long long>(barrier.bytes));
+  }
+  for (size_t group = 0; group < warpgroups_.size(); ++group) {
+    if (warpgroups_[group].arrived == 0) continue;
+    text += Format("%u of %u threads of warpgroup %zu wait in wgmma, ",
+                   warpgroups_[group].arrived, Warpgroup::kThreads, group);
+  }
+  const auto starving = std::count_if(threads_.begin(), threads_.end(), [](const Thread& thread) {
+    return thread.state == State::kRegisters;
+  });
+  if (starving > 0) {
+    text += Format("%zu threads wait in setmaxnreg for registers, of which %u are free, ",
+                   static_cast<size_t>(starving), FreeRegisters());
   }
   for (size_t warp = 0; warp < meetings_.size(); ++warp) {
     for (const Meeting& meeting : meetings_[warp]) {

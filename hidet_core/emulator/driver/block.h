@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "hidet_core/emulator/driver/async.h"
 #include "hidet_core/emulator/driver/clocks.h"
 #include "hidet_core/emulator/driver/fault.h"
 #include "hidet_core/emulator/driver/fiber.h"
@@ -62,7 +63,7 @@ class Block {
   // Called by device threads. Those that find a fault do not return.
   void Access(uintptr_t address, size_t bytes, AccessKind kind, size_t alignment,
               const void* site);
-  void Barrier(unsigned id, unsigned threads, int line);
+  void Barrier(unsigned id, unsigned threads, int line, bool waits = true);
   void Collect(const Collective& call);
   void* SharedVariable(unsigned id, size_t bytes, size_t alignment);
   void CopyAsync(void* shared, const void* global, size_t bytes, size_t valid_bytes);
@@ -70,14 +71,34 @@ class Block {
   void WaitCopies(unsigned pending_groups);
   void Fence() { threads_[current_].fenced = true; }
   void Spin();
+  uint32_t SharedAddress(const void* pointer);
+  void InitMbarrier(uintptr_t address, unsigned arrivals);
+  void InvalidateMbarrier(uintptr_t address);
+  void FenceMbarriers();
+  void Arrive(uintptr_t address, unsigned arrivals, unsigned expected_bytes);
+  bool TestMbarrier(uintptr_t address, unsigned parity, bool waits);
+  void FenceProxy();
+  void LoadTensor(const hidet_emu::TensorCopy& copy);
+  void StoreTensor(const hidet_emu::TensorCopy& copy);
+  void CommitStores();
+  void WaitStores(unsigned pending_groups, bool only_reads);
+  void FenceMma();
+  void IssueMma(const hidet_emu::WarpgroupMma& operation);
+  void CommitMma();
+  void WaitMma(unsigned pending_groups);
+  void SetRegisters(unsigned count, bool increases);
+  void WaitForGrid();
+  void LaunchDependents() {}
   void Trap(CUresult code, const std::string& text) { Fail(code, text); }
   const Coordinates* Where() const { return &threads_[current_].where; }
   const Grid& grid() const { return *grid_; }
 
  private:
   static constexpr unsigned kBarriers = 16;
+  static constexpr unsigned kRegisters = 65536;   // of a block
+  static constexpr unsigned kMaxRegisters = 168;  // of a thread, when it starts
 
-  enum class State : uint8_t { kReady, kBarrier, kCollective, kDone };
+  enum class State : uint8_t { kReady, kCollective, kMbarrier, kMma, kRegisters, kDone };
   struct Copy {
     char* shared;
     const char* global;
@@ -90,11 +111,16 @@ class Block {
     Coordinates where;
     std::vector<Copy> open;
     std::deque<std::vector<Copy>> groups;
+    StoreQueue stores;
+    MmaQueue mma;
+    unsigned registers;
   };
   struct BarrierState {
     unsigned expected = 0;
     int line = 0;
     std::vector<uint16_t> waiting;
+    unsigned arrived = 0;  // without waiting
+    Message message;       // from those
   };
   struct Meeting {  // a collective of a warp that some lanes have reached
     Collective call;
@@ -119,6 +145,19 @@ class Block {
                 unsigned lane);
   void CheckLanes(const Collective& call, uint32_t mask, unsigned lane);
   void FinishMeeting(std::vector<Meeting>& meetings, Meeting& meeting);
+  void Require(const std::optional<std::string>& problem, const std::string& what);
+  Mbarrier& FindMbarrier(uintptr_t address, const char* what);
+  void EndPhase(Mbarrier& barrier);
+  void ExecuteLoad(Mbarrier& barrier);
+  TensorJob ReadJob(const hidet_emu::TensorCopy& copy, const char* what);
+  void ReadStores(StoreQueue::Group& group);
+  void WriteStores(StoreQueue::Group& group);
+  void CheckIdle();
+  void ComputeMma(Warpgroup& group, unsigned first);
+  void CheckMma(const hidet_emu::WarpgroupMma& operation);
+  std::vector<float> ReadMatrix(const hidet_emu::WarpgroupMma& operation, bool of_a,
+                                Warpgroup& group, uint32_t clock);
+  unsigned FreeRegisters() const;
 
   // The one mutable global of the emulator: device threads have no other way to find their block.
   static inline Block* current_block_ = nullptr;
@@ -140,6 +179,9 @@ class Block {
   std::deque<uint16_t> ready_;
   std::vector<BarrierState> barriers_;
   std::vector<std::vector<Meeting>> meetings_;  // of each warp
+  std::map<uintptr_t, Mbarrier> mbarriers_;
+  std::vector<Warpgroup> warpgroups_;
+  std::optional<std::pair<unsigned, uint32_t>> grid_waited_;  // an agent and its clock
 };
 
 // The functions of all blocks as images call them.

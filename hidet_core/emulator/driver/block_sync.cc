@@ -6,7 +6,7 @@
 
 namespace hidet::emu {
 
-void Block::Barrier(unsigned id, unsigned threads, int line) {
+void Block::Barrier(unsigned id, unsigned threads, int line, bool waits) {
   const auto all = static_cast<unsigned>(threads_.size());
   const unsigned expected = threads == 0 ? all : threads;
   if (id >= kBarriers || expected > all || (threads != 0 && threads % 32 != 0)) {
@@ -22,17 +22,25 @@ void Block::Barrier(unsigned id, unsigned threads, int line) {
                 "kernel",
                 line, all - live_, all));
   }
-  const bool first = barrier.waiting.empty();
+  if (expected < all) shared_.TellReadersApart();
+  const bool first = barrier.waiting.empty() && barrier.arrived == 0;
   if (!first && (barrier.expected != expected || (threads == 0 && barrier.line != line))) {
     Fail(CUDA_ERROR_LAUNCH_FAILED,
          Format("divergent barrier: this thread is in line %d with %u threads, %zu wait in line "
                 "%d with %u",
-                line, expected, barrier.waiting.size(), barrier.line, barrier.expected));
+                line, expected, barrier.waiting.size() + barrier.arrived, barrier.line,
+                barrier.expected));
   }
   barrier.expected = expected;
   barrier.line = line;
-  barrier.waiting.push_back(static_cast<uint16_t>(current_));
-  if (barrier.waiting.size() == expected) ReleaseBarrier(barrier);
+  if (waits) {
+    barrier.waiting.push_back(static_cast<uint16_t>(current_));
+  } else {
+    ++barrier.arrived;
+    clocks_.Release(current_, &barrier.message);
+  }
+  if (barrier.waiting.size() + barrier.arrived == expected) ReleaseBarrier(barrier);
+  if (!waits) return;
   // The last one to arrive is ready too: who goes on first is the seed's choice.
   hidet_emu_switch(&threads_[current_].stack_pointer, main_);
 }
@@ -41,11 +49,13 @@ void Block::ReleaseBarrier(BarrierState& barrier) {
   if (barrier.waiting.size() == threads_.size()) {
     clocks_.JoinAll();
   } else {
-    clocks_.Join(barrier.waiting);
+    clocks_.Join(barrier.waiting, barrier.message);
   }
   std::sort(barrier.waiting.begin(), barrier.waiting.end());
   for (const uint16_t thread : barrier.waiting) MakeReady(thread);
   barrier.waiting.clear();
+  barrier.arrived = 0;
+  barrier.message = Message{};
   spins_ = 0;
 }
 

@@ -18,6 +18,40 @@ void Trap(hidet_emu::TrapKind kind, const char* text) {
   Block::Current().Trap(TrapCode(kind), std::string(what) + text);
 }
 
+uintptr_t Number(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
+
+constexpr hidet_emu::AsyncTable kAsyncTable = {
+    [](const void* pointer) { return Block::Current().SharedAddress(pointer); },
+    [](unsigned id, unsigned threads, int line) {
+      Block::Current().Barrier(id, threads, line, false);
+    },
+    [](uint64_t* mbarrier, unsigned arrivals) {
+      Block::Current().InitMbarrier(Number(mbarrier), arrivals);
+    },
+    [](uint64_t* mbarrier) { Block::Current().InvalidateMbarrier(Number(mbarrier)); },
+    [] { Block::Current().FenceMbarriers(); },
+    [](uint64_t* mbarrier, unsigned arrivals, unsigned expected_bytes) {
+      Block::Current().Arrive(Number(mbarrier), arrivals, expected_bytes);
+    },
+    [](uint64_t* mbarrier, unsigned parity, bool waits) {
+      return Block::Current().TestMbarrier(Number(mbarrier), parity, waits);
+    },
+    [] { Block::Current().FenceProxy(); },
+    [](const hidet_emu::TensorCopy* copy) { Block::Current().LoadTensor(*copy); },
+    [](const hidet_emu::TensorCopy* copy) { Block::Current().StoreTensor(*copy); },
+    [] { Block::Current().CommitStores(); },
+    [](unsigned pending_groups, bool only_reads) {
+      Block::Current().WaitStores(pending_groups, only_reads);
+    },
+    [] { Block::Current().FenceMma(); },
+    [](const hidet_emu::WarpgroupMma* operation) { Block::Current().IssueMma(*operation); },
+    [] { Block::Current().CommitMma(); },
+    [](unsigned pending_groups) { Block::Current().WaitMma(pending_groups); },
+    [](unsigned count, bool increases) { Block::Current().SetRegisters(count, increases); },
+    [] { Block::Current().WaitForGrid(); },
+    [] { Block::Current().LaunchDependents(); },
+};
+
 constexpr hidet_emu::DeviceTable kTable = {
     hidet_emu::kAbiVersion,
     [](const void* address, size_t bytes, AccessKind kind, size_t alignment, const void* site) {
@@ -41,6 +75,7 @@ constexpr hidet_emu::DeviceTable kTable = {
     [] { Block::Current().Fence(); },
     [] { Block::Current().Spin(); },
     &Trap,
+    &kAsyncTable,
 };
 
 }  // namespace

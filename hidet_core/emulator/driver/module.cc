@@ -83,8 +83,11 @@ Module::Module(std::string path, int file)
         return 1;
       },
       this);
-  const auto table = reinterpret_cast<uintptr_t>(&Table());  // its fields are loaded, too
+  // The fields of the tables are loaded, too.
+  const auto table = reinterpret_cast<uintptr_t>(&Table());
   segments_.push_back({table, table + sizeof(hidet_emu::DeviceTable), false});
+  const auto async = reinterpret_cast<uintptr_t>(Table().async);
+  segments_.push_back({async, async + sizeof(hidet_emu::AsyncTable), false});
   kernels_.resize(info_->count);
 }
 

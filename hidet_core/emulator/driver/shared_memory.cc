@@ -32,6 +32,12 @@ void SharedMemory::StartBlock() {
   used_ = kRedZone;
   regions_.clear();
   variables_.fill(nullptr);
+  tells_apart_ = false;
+}
+
+void SharedMemory::TellReadersApart() {
+  tells_apart_ = true;
+  apart_.resize(words_.size() + bytes_.size());
 }
 
 void* SharedMemory::Variable(unsigned id, size_t bytes, size_t alignment) {
@@ -78,6 +84,10 @@ bool SharedMemory::EachCell(uintptr_t address, size_t bytes, const Body& body) {
       }
       split_[word] = serial_;
       std::fill_n(bytes_.begin() + static_cast<ptrdiff_t>(word * 4), 4, words_[word]);
+      if (words_[word].apart == serial_) {
+        std::fill_n(apart_.begin() + static_cast<ptrdiff_t>(words_.size() + word * 4), 4,
+                    std::vector<Reader>(apart_[word]));
+      }
     }
     if (body(bytes_[byte])) return true;
     ++byte;
@@ -92,35 +102,94 @@ void SharedMemory::SetInFlight(uintptr_t address, size_t bytes, bool in_flight) 
   });
 }
 
-std::optional<std::string> SharedMemory::Access(uintptr_t address, size_t bytes, AccessKind kind,
-                                                unsigned thread, const Clocks& clocks) {
+// Visits the cells of the range until one has a problem. Returns that, described.
+template <typename Visitor>
+std::optional<std::string> SharedMemory::Check(uintptr_t address, size_t bytes, unsigned thread,
+                                               const Clocks& clocks, const Visitor& visit) {
   const Region* region = FindRegion(address);
   if (region == nullptr || address + bytes > region->end) {
     return "out of bounds: " + DescribeMiss(address);
   }
   const char* problem = nullptr;
   EachCell(address, bytes, [&](Cell& cell) {
-    problem = Visit(cell, kind, thread, clocks);
+    other_ = thread;
+    problem = visit(cell);
     return problem != nullptr;
   });
   if (problem == nullptr) return std::nullopt;
   const std::string other =
-      other_ == thread ? "" : Format(" with thread %u of the block", other_);
+      other_ == thread          ? ""
+      : clocks.IsAgent(other_) ? " with an asynchronous engine"
+                                : Format(" with thread %u of the block", other_);
   return Format("%s%s (byte %zu of %s)", problem, other.c_str(), address - region->begin,
                 Name(region->id));
+}
+
+std::optional<std::string> SharedMemory::Access(uintptr_t address, size_t bytes, AccessKind kind,
+                                                unsigned thread, const Clocks& clocks) {
+  return Check(address, bytes, thread, clocks,
+               [&](Cell& cell) { return Visit(cell, kind, thread, clocks); });
+}
+
+// Whether the asynchronous proxy sees the last writes of threads.
+bool SharedMemory::Seen(const Cell& cell, unsigned thread, const Clocks& clocks) {
+  for (const Write* write : {&cell.plain, &cell.atomic}) {
+    if (write->block != serial_ || clocks.Visible(thread, write->thread, write->clock)) continue;
+    other_ = write->thread;
+    return false;
+  }
+  return true;
+}
+
+std::optional<std::string> SharedMemory::BeginEngineWrite(uintptr_t address, size_t bytes,
+                                                          unsigned thread,
+                                                          const Clocks& clocks) {
+  return Check(address, bytes, thread, clocks, [&](Cell& cell) -> const char* {
+    const char* problem = Conflict(cell, hidet_emu::kWrite, thread, clocks);
+    if (problem != nullptr) return problem;
+    if (!Seen(cell, thread, clocks)) {
+      return "proxy: an asynchronous write after a thread's, without fence.proxy.async between";
+    }
+    cell.plain = Write{serial_, clocks.Now(thread), static_cast<uint16_t>(thread)};
+    cell.readers.block = cell.apart = 0;
+    cell.in_flight = true;
+    return nullptr;
+  });
+}
+
+void SharedMemory::EndEngineWrite(uintptr_t address, size_t bytes, unsigned agent,
+                                  uint32_t clock) {
+  EachCell(address, bytes, [&](Cell& cell) {
+    cell.plain = Write{serial_, clock, static_cast<uint16_t>(agent)};
+    cell.in_flight = false;
+    return false;
+  });
+}
+
+std::optional<std::string> SharedMemory::EngineRead(uintptr_t address, size_t bytes,
+                                                    unsigned thread, unsigned agent,
+                                                    uint32_t clock, const Clocks& clocks) {
+  return Check(address, bytes, thread, clocks, [&](Cell& cell) -> const char* {
+    const char* problem = Conflict(cell, hidet_emu::kRead, thread, clocks);
+    if (problem != nullptr) return problem;
+    if (!Seen(cell, thread, clocks)) {
+      return "proxy: an asynchronous read of a thread's write, without fence.proxy.async between";
+    }
+    RecordApart(cell, agent, 1, clock);
+    return nullptr;
+  });
 }
 
 // What is wrong with the access, null: nothing; then it is recorded.
 const char* SharedMemory::Visit(Cell& cell, AccessKind kind, unsigned thread,
                                 const Clocks& clocks) {
-  other_ = thread;
   const char* problem = Conflict(cell, kind, thread, clocks);
   if (problem != nullptr) return problem;
-  if (kind == hidet_emu::kRead) RecordRead(cell.readers, thread, clocks);
+  if (kind == hidet_emu::kRead) RecordRead(cell, thread, clocks);
   if (IsRead(kind)) return nullptr;
   Write& write = kind == hidet_emu::kAtomic ? cell.atomic : cell.plain;
   write = Write{serial_, clocks.Now(thread), static_cast<uint16_t>(thread)};
-  cell.readers.block = 0;  // ordered before this write, so before whatever follows it
+  cell.readers.block = cell.apart = 0;  // ordered before this write, so before whatever follows it
   return nullptr;
 }
 
@@ -137,7 +206,7 @@ const char* SharedMemory::Conflict(const Cell& cell, AccessKind kind, unsigned t
     return reads ? "race: read without a barrier after a write"
                  : "race: two writes without a barrier between";
   }
-  if (!IsRead(kind) && !ReadersOrdered(cell.readers, thread, clocks)) {
+  if (!IsRead(kind) && !ReadersOrdered(cell, thread, clocks)) {
     return "race: write without a barrier after a read";
   }
   return nullptr;
@@ -149,7 +218,20 @@ bool SharedMemory::WriteOrdered(const Write& write, unsigned thread, const Clock
   return false;
 }
 
-bool SharedMemory::ReadersOrdered(const Readers& readers, unsigned thread,
+bool SharedMemory::ReadersOrdered(const Cell& cell, unsigned thread, const Clocks& clocks) {
+  if (!ProductOrdered(cell.readers, thread, clocks)) return false;
+  if (cell.apart != serial_) return true;
+  for (const Reader& reader : apart_[Number(cell)]) {
+    for (uint32_t lanes = reader.lanes; lanes != 0; lanes &= lanes - 1) {
+      other_ = reader.first + static_cast<unsigned>(__builtin_ctz(lanes));
+      if (!clocks.Ordered(thread, other_, reader.clock)) return false;
+    }
+  }
+  other_ = thread;
+  return true;
+}
+
+bool SharedMemory::ProductOrdered(const Readers& readers, unsigned thread,
                                   const Clocks& clocks) {
   if (readers.block != serial_ || readers.clock < clocks.last_barrier()) return true;
   for (uint32_t warps = readers.warps; warps != 0; warps &= warps - 1) {
@@ -162,12 +244,44 @@ bool SharedMemory::ReadersOrdered(const Readers& readers, unsigned thread,
   return true;
 }
 
-void SharedMemory::RecordRead(Readers& readers, unsigned thread, const Clocks& clocks) const {
+void SharedMemory::RecordRead(Cell& cell, unsigned thread, const Clocks& clocks) {
+  if (tells_apart_) {
+    return RecordApart(cell, thread / 32 * 32, 1u << (thread % 32), clocks.Now(thread));
+  }
+  Readers& readers = cell.readers;
   const bool old = readers.block != serial_ || readers.clock < clocks.last_barrier();
   if (old) readers = Readers{serial_, 0, 0, 0};
   readers.clock = std::max(readers.clock, clocks.Now(thread));
   readers.warps |= 1u << (thread / 32);
   readers.lanes |= 1u << (thread % 32);
+}
+
+// A reader's later read stands for its earlier ones: who comes after it comes after all of them.
+void SharedMemory::RecordApart(Cell& cell, unsigned first, uint32_t lanes, uint32_t clock) {
+  std::vector<Reader>& readers = apart_[Number(cell)];
+  if (cell.apart != serial_) readers.clear();
+  cell.apart = serial_;
+  Reader* same = nullptr;
+  for (Reader& reader : readers) {
+    if (reader.first != first) continue;
+    if (reader.clock == clock) same = &reader;
+    else reader.lanes &= ~lanes;
+  }
+  if (same != nullptr) {
+    same->lanes |= lanes;
+    return;
+  }
+  readers.erase(std::remove_if(readers.begin(), readers.end(),
+                               [](const Reader& reader) { return reader.lanes == 0; }),
+                readers.end());
+  readers.push_back(Reader{first, lanes, clock});
+}
+
+size_t SharedMemory::Number(const Cell& cell) const {
+  const auto offset = reinterpret_cast<uintptr_t>(&cell) -
+                      reinterpret_cast<uintptr_t>(words_.data());
+  if (offset < words_.size() * sizeof(Cell)) return offset / sizeof(Cell);
+  return words_.size() + static_cast<size_t>(&cell - bytes_.data());
 }
 
 }  // namespace hidet::emu

@@ -2,7 +2,8 @@
 //
 // Variables lie apart, with red zones between them, in the order in which they are first used.
 // Checks: bounds of the variable, reads of bytes that nobody wrote in this block, accesses that
-// are not ordered by a barrier, accesses to bytes that an asynchronous copy is still to deliver.
+// are not ordered by a barrier, accesses to bytes that an asynchronous copy is still to deliver,
+// and asynchronous engines (tensor copies, wgmma) that do not see what threads wrote.
 // Threading and lifetime: one per executing thread, reused from block to block.
 #pragma once
 
@@ -40,6 +41,22 @@ class SharedMemory {
   std::optional<std::string> Access(uintptr_t address, size_t bytes, AccessKind kind,
                                     unsigned thread, const Clocks& clocks);
 
+  // Readers are known one by one from now on in this block, as barriers of its parts need it.
+  void TellReadersApart();
+
+  // A thread starts a copy of an engine to the range; its bytes are in flight until it ends.
+  std::optional<std::string> BeginEngineWrite(uintptr_t address, size_t bytes, unsigned thread,
+                                              const Clocks& clocks);
+  void EndEngineWrite(uintptr_t address, size_t bytes, unsigned agent, uint32_t clock);
+
+  // A thread has an engine read the range, at this clock of the agent.
+  std::optional<std::string> EngineRead(uintptr_t address, size_t bytes, unsigned thread,
+                                        unsigned agent, uint32_t clock, const Clocks& clocks);
+
+  // For descriptors, which hold addresses as the device counts them: from the arena's start.
+  uint32_t Offset(uintptr_t address) const { return static_cast<uint32_t>(address - Start()); }
+  char* At(uint32_t offset) { return arena_ + offset; }
+
   // Between the two calls the bytes are in flight.
   void BeginCopy(uintptr_t address, size_t bytes) { SetInFlight(address, bytes, true); }
   void EndCopy(uintptr_t address, size_t bytes) { SetInFlight(address, bytes, false); }
@@ -56,6 +73,11 @@ class SharedMemory {
   struct Readers {
     uint32_t block, clock, warps, lanes;
   };
+  // Readers of one warp (or an agent, alone) at one clock.
+  struct Reader {
+    unsigned first;  // thread or agent of bit 0
+    uint32_t lanes, clock;
+  };
   struct Write {
     uint32_t block = 0;  // another one than that which runs: never
     uint32_t clock = 0;
@@ -65,6 +87,7 @@ class SharedMemory {
     Write plain, atomic;  // the last ones
     bool in_flight = false;
     Readers readers{};
+    uint32_t apart = 0;  // the block in which it has readers in apart_
   };
 
   uintptr_t Start() const { return reinterpret_cast<uintptr_t>(arena_); }
@@ -75,8 +98,15 @@ class SharedMemory {
   const char* Conflict(const Cell& cell, AccessKind kind, unsigned thread,
                        const Clocks& clocks);
   bool WriteOrdered(const Write& write, unsigned thread, const Clocks& clocks);
-  bool ReadersOrdered(const Readers& readers, unsigned thread, const Clocks& clocks);
-  void RecordRead(Readers& readers, unsigned thread, const Clocks& clocks) const;
+  bool ReadersOrdered(const Cell& cell, unsigned thread, const Clocks& clocks);
+  bool ProductOrdered(const Readers& readers, unsigned thread, const Clocks& clocks);
+  void RecordRead(Cell& cell, unsigned thread, const Clocks& clocks);
+  void RecordApart(Cell& cell, unsigned first, uint32_t lanes, uint32_t clock);
+  bool Seen(const Cell& cell, unsigned thread, const Clocks& clocks);
+  size_t Number(const Cell& cell) const;
+  template <typename Visitor>
+  std::optional<std::string> Check(uintptr_t address, size_t bytes, unsigned thread,
+                                   const Clocks& clocks, const Visitor& visit);
   template <typename Body>
   bool EachCell(uintptr_t address, size_t bytes, const Body& body);
 
@@ -90,6 +120,8 @@ class SharedMemory {
   std::vector<Cell> words_;
   std::vector<Cell> bytes_;
   std::vector<uint32_t> split_;  // the block in which the word was split
+  bool tells_apart_ = false;
+  std::vector<std::vector<Reader>> apart_;  // of each cell: words, then bytes
 };
 
 }  // namespace hidet::emu

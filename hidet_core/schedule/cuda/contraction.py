@@ -207,7 +207,7 @@ def _is_one_matrix(b: Buffer) -> bool:
     return all(is_const(dim, 1) for dim in b.shape[:-2])
 
 
-def _widest(buffer: Buffer, *multiples: Dim) -> int:
+def widest(buffer: Buffer, *multiples: Dim) -> int:
     """The widest vector along the last axis: what divides all strides and the given sizes."""
     strides = strides_of(buffer)
     if not is_const(strides[-1], 1):
@@ -251,13 +251,13 @@ def _product(problem: Problem, packing: Packing | None) -> Contraction:
         return lambda k: (*zeros, k) if axis == -1 else (*zeros[:-1], k, wrap(0))
 
     left = Operand(
-        a, rows, depth, "k", _widest(a, depth), a_line, depth_index(a, -1), _is_flat(problem, 0)
+        a, rows, depth, "k", widest(a, depth), a_line, depth_index(a, -1), _is_flat(problem, 0)
     )  # fmt: skip
     right = Operand(
-        b, cols, depth, "line", _widest(b, cols), b_line, depth_index(b, -2), _is_flat(problem, 1),
+        b, cols, depth, "line", widest(b, cols), b_line, depth_index(b, -2), _is_flat(problem, 1),
         has_groups=not merged,
     )  # fmt: skip
-    store = Output(out, _widest(out, cols), row_index, lambda group: wrap(0))
+    store = Output(out, widest(out, cols), row_index, lambda group: wrap(0))
     view = Contraction(groups, rows, cols, depth, left, right, store, product(a.shape))
     return view if packing is None or not packs(problem) else _packed(view, packing, 1)
 
@@ -298,13 +298,11 @@ def _convolution(problem: Problem, packing: Packing | None) -> Contraction:
         return (*unravel(k, taps), wrap(0))
 
     rows = product(out.shape[:3])
-    pixels = Operand(
-        x, rows, depth, "k", _widest(x, taps[2]), x_line, x_depth, _is_flat(problem, 0)
-    )
+    pixels = Operand(x, rows, depth, "k", widest(x, taps[2]), x_line, x_depth, _is_flat(problem, 0))
     weights = Operand(
-        w, per_group, depth, "line", _widest(w, per_group), w_line, w_depth, _is_flat(problem, 1)
+        w, per_group, depth, "line", widest(w, per_group), w_line, w_depth, _is_flat(problem, 1)
     )
-    store = Output(out, _widest(out, per_group), row_index, lambda group: group * per_group)
+    store = Output(out, widest(out, per_group), row_index, lambda group: group * per_group)
     view = Contraction(groups, rows, per_group, depth, pixels, weights, store, product(x.shape))
     return view if packing is None or not packs(problem) else _packed(view, packing, groups)
 
@@ -331,7 +329,7 @@ def _packed(view: Contraction, packing: Packing, groups: int) -> Contraction:
     def at(k: Expr) -> Index:
         return (zero, k, zero) if packing.along == "line" else (zero, zero, k)
 
-    b = Operand(buffer, cols, depth, packing.along, _widest(buffer, sizes[1]), line, at, True, True)
+    b = Operand(buffer, cols, depth, packing.along, widest(buffer, sizes[1]), line, at, True, True)
     fields: dict[str, Any] = {**vars(view), "b": b}
     return Contraction(**{**fields, "packed": {1: (buffer, _packer(groups, depth, packing))}})
 
@@ -341,8 +339,10 @@ def _packer(groups: int, depth: int, packing: Packing) -> Pack:
 
     def pack(weights: np.ndarray) -> np.ndarray:
         parts = weights.reshape(depth, groups, -1).transpose(1, 0, 2)
-        pads = [(0, 0), (0, -depth % packing.block_k), (0, -parts.shape[2] % packing.block_n)]
-        padded = np.pad(parts, pads)
+        rows = -(-depth // packing.block_k) * packing.block_k
+        cols = -(-parts.shape[2] // packing.block_n) * packing.block_n
+        padded = np.zeros((groups, rows, cols), weights.dtype)
+        padded[:, :depth, : parts.shape[2]] = parts
         return padded if packing.along == "line" else np.ascontiguousarray(padded.swapaxes(1, 2))
 
     return pack

@@ -27,6 +27,7 @@ PROBLEMS = {
     "softmax": lambda net: net.softmax(net.x(7, 37)),
     "lrn": lambda net: net.lrn(net.x(1, 2, 37), size=5, alpha=0.1, beta=0.75, bias=1.0),
     "pool": lambda net: net.pool2d(net.x(1, 7, 5, 9), **POOL),
+    "depthwise": lambda net: net.conv(net.x(1, 6, 7, 8), 3, 3, 1, 8, groups=8),
     "convolution": lambda net: net.conv(net.x(1, 5, 6, 3), 3, 3, 3, 8, pads=(1, 1, 1, 1)),
 }
 SAMPLE = 6

@@ -1,0 +1,197 @@
+"""The instructions of ir/intrinsics.py in NumPy: all threads of a block at once.
+
+What all lanes of a warp do together is checked: they come all or none. Asynchronous copies read
+their source at once and arrive when they are waited for, the last moment that is allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hidet_core.base.errors import ProgramError
+from hidet_core.ir.intrinsics import BITS, INTRINSICS, WARP
+from hidet_core.ir.stmt import Call
+
+from .checked_memory import Site
+from .thread_memory import ThreadMemory
+
+Array = np.ndarray
+ASYNC = ("copy_async", "copy_commit", "copy_wait")
+
+
+@dataclass(frozen=True)
+class Operands:
+    """Of a call: values of expressions, (memory, indices) of places; None where it is the other."""
+
+    values: Sequence[Any]
+    places: Sequence[Any]
+
+
+def is_async(call: Call) -> bool:
+    """Whether `Copies` runs it, not `run_call`."""
+    return call.name in ASYNC
+
+
+def run_call(call: Call, operands: Operands, site: Site) -> None:
+    """Read the operands, compute, write."""
+    row = INTRINSICS[call.name]
+    active = np.broadcast_to(site.active, site.numbers.shape)  # type: ignore[union-attr]
+    if row.by == "warp":
+        _check_warps(call, active, site)
+    given: list[Array] = []
+    targets: list[tuple[ThreadMemory, list[Any]]] = []
+    for role, value, place in zip(row.operands, operands.values, operands.places, strict=True):
+        if role.access == "value":
+            given.append(np.broadcast_to(value, active.shape))
+            continue
+        memory, indices = place
+        if role.access != "write":
+            given.append(memory.stored(indices, _readers(call, active)))
+        if role.access != "read":
+            targets.append(place)
+    (memory, indices), *_ = targets
+    memory.write(indices, True, _FUNCTIONS[call.name](call, *given))
+
+
+def _check_warps(call: Call, active: Array, site: Site) -> None:
+    warps = active.reshape(-1, WARP)
+    if (warps.any(axis=1) != warps.all(axis=1)).any():
+        why = f"{call.name}: some lanes of a warp do not come to it"
+        raise ProgramError(call.where or site.where, why)
+
+
+def _readers(call: Call, active: Array) -> Array:
+    """The threads whose places are read: load_matrix has 8 rows for each matrix."""
+    if call.name != "load_matrix":
+        return active
+    lanes = np.arange(active.shape[0]).reshape(-1, 1) % WARP
+    return active & (lanes < 8 * call.immediates[0])
+
+
+# values have shape [threads, elements]; in a warp lane l is thread l
+
+
+def _load_matrix(call: Call, rows: Array) -> Array:
+    """rows: of 16 bytes. Word w of a thread is of matrix w."""
+    matrices, transposed = call.immediates
+    if transposed:
+        halves = rows.view(np.uint16).reshape(-1, 4, 8, 8).swapaxes(-1, -2)
+        words = np.ascontiguousarray(halves).view(np.uint32)
+    else:
+        words = rows.view(np.uint32).reshape(-1, 4, 8, 4)
+    kept = words[:, :matrices].reshape(-1, matrices, WARP)
+    return kept.transpose(0, 2, 1).reshape(-1, matrices).view(_held(call))
+
+
+def _held(call: Call) -> np.dtype:
+    return call.operands[0].buffer.dtype.numpy  # type: ignore[union-attr]
+
+
+def _numbers(call: Call, words: Array) -> Array:
+    """Words [..., 8] as the numbers in them [..., depth]."""
+    words = np.ascontiguousarray(words)
+    match call.name:
+        case "mma_f16":
+            return words.view(np.float16).astype(np.float32)
+        case "mma_bf16":
+            return (words.view(np.uint16).astype(np.uint32) << np.uint32(16)).view(np.float32)
+        case "mma_tf32":
+            return (words.view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32)
+    assert BITS[call.name] == 8
+    return words.view(np.int8).astype(np.int32)
+
+
+def _mma(call: Call, sums: Array, a: Array, b: Array) -> Array:
+    """Lane 4 * g + t has sums (g, 2t), (g, 2t + 1), (g + 8, ...); of a the words (g, t),
+    (g + 8, t), (g, t + 4), (g + 8, t + 4); of b those at depth t and t + 4 of column g.
+    """
+    left = a.reshape(-1, 8, 4, 2, 2).transpose(0, 4, 1, 3, 2).reshape(-1, 16, 8)
+    right = b.reshape(-1, 8, 4, 2).transpose(0, 1, 3, 2).reshape(-1, 8, 8)
+    product = _numbers(call, left) @ _numbers(call, right).swapaxes(-1, -2)
+    parts = product.reshape(-1, 2, 8, 4, 2).transpose(0, 2, 3, 1, 4).reshape(-1, 4)
+    return sums + parts
+
+
+def _round_tf32(call: Call, values: Array) -> Array:
+    bits = values.view(np.uint32)
+    rounded = (bits + np.uint32(0x1000)) & np.uint32(0xFFFFE000)
+    finite = (bits & np.uint32(0x7F800000)) != np.uint32(0x7F800000)
+    return np.where(finite, rounded, bits).view(np.float32)
+
+
+def _shuffle(call: Call, values: Array, lanes: Array) -> Array:
+    inside = lanes < WARP
+    source = np.where(inside, lanes, np.arange(WARP))
+    return values.reshape(-1, WARP)[:, source].reshape(-1, 1)
+
+
+def _shuffle_xor(call: Call, values: Array) -> Array:
+    return _shuffle(call, values, np.arange(WARP) ^ call.immediates[0])
+
+
+def _shuffle_down(call: Call, values: Array) -> Array:
+    return _shuffle(call, values, np.arange(WARP) + call.immediates[0])
+
+
+_FUNCTIONS: dict[str, Callable[..., Array]] = {
+    "load_matrix": _load_matrix,
+    **dict.fromkeys(BITS, _mma),
+    "round_tf32": _round_tf32,
+    "shuffle_xor": _shuffle_xor,
+    "shuffle_down": _shuffle_down,
+}
+
+
+class Copies:
+    """The asynchronous copies of a block that nobody has waited for. Each thread has groups of its
+    own, numbered from 0; `closed` counts those that it has committed.
+    """
+
+    def __init__(self, site: Site, threads: int) -> None:
+        self.site = site
+        self.closed = np.zeros((threads, 1), np.int64)
+        self.start()
+
+    def start(self) -> None:
+        """Of a task."""
+        self.closed[:] = 0
+        # (target, its elements, what they become, the group of each or NEVER)
+        self.sent: list[tuple[ThreadMemory, Array, Array, Array]] = []
+
+    def run(self, call: Call, operands: Operands) -> None:
+        active = np.broadcast_to(self.site.active, self.closed.shape)
+        match call.name:
+            case "copy_async":
+                self._send(operands)
+            case "copy_commit":
+                self.closed += active
+            case "copy_wait":
+                self._wait(np.where(active, self.closed - call.immediates[0], 0))
+
+    def _send(self, operands: Operands) -> None:
+        (target, to), (source, start), _ = operands.places
+        inside = operands.values[2]
+        values = source.stored(start, inside)
+        place, active = target.send(to)
+        values = np.broadcast_to(np.where(inside, values, values.dtype.type(0)), place.shape)
+        groups = np.where(active, self.closed, _NEVER)
+        self.sent.append((target, place, values, groups))
+
+    def _wait(self, limit: Array) -> None:
+        """The copies of groups below the limit, of each thread, arrive."""
+        rest = []
+        for target, place, values, groups in self.sent:
+            arrives = groups < limit
+            if arrives.any():
+                target.arrive(place, values, arrives)
+            groups = np.where(arrives, _NEVER, groups)
+            if (groups != _NEVER).any():
+                rest.append((target, place, values, groups))
+        self.sent = rest
+
+
+_NEVER = np.iinfo(np.int64).max

@@ -1,0 +1,165 @@
+"""The instructions that a Call names, as a table: what each does with its operands.
+
+A new instruction is a row here, a function of the interpreter (codegen/calls.py), and `ht_<name>`
+in a header of codegen/cuda, in PTX and for the emulated device. Fragments of matrices are 32-bit
+words of registers, each with one f32 (tf32), two f16 or bf16, or four i8, as PTX has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from .dtypes import DType, f32, i8, i32, u32
+from .expr import Buffer, Expr, Load
+from .node import all_fields, walk
+from .stmt import Call, Place, Prefetch, Program
+
+WARP = 32
+COPY_BYTES = (4, 8, 16)  # that an asynchronous copy can have
+MATRIX_BYTES = 16  # of a row of a matrix that load_matrix loads
+SHAPE_M, SHAPE_N, SHAPE_WORDS = 16, 8, 8  # of a matrix product; depth in words
+
+
+@dataclass(frozen=True)
+class Operand:
+    """access: "read", "write", "update" of a place, "value" of an expression. scope: of the place;
+    count: of its elements (0: see `misfit`). dtypes: of the elements, () for all.
+    """
+
+    access: str
+    scope: str = ""
+    count: int = 0
+    dtypes: tuple[DType, ...] = ()
+
+
+@dataclass(frozen=True)
+class Intrinsic:
+    """by: who does it together, each "thread" alone or all lanes of a "warp" at once. misfit: what
+    else is wrong with a call, None if nothing is.
+    """
+
+    operands: tuple[Operand, ...]
+    by: str = "thread"
+    immediates: int = 0
+    misfit: Callable[[Call], str | None] = lambda call: None
+
+
+def _copy_misfit(call: Call) -> str | None:
+    to, source = call.operands[:2]
+    assert isinstance(to, Place) and isinstance(source, Place)
+    bytes_ = to.count * to.buffer.dtype.bytes
+    if to.buffer.dtype != source.buffer.dtype or (to.count, to.count) != (
+        source.count,
+        *call.immediates,
+    ):
+        return "source and target of an asynchronous copy have the same elements"
+    return None if bytes_ in COPY_BYTES else f"a copy of {bytes_} bytes, not one of {COPY_BYTES}"
+
+
+def _load_matrix_misfit(call: Call) -> str | None:
+    to, row = call.operands
+    assert isinstance(to, Place) and isinstance(row, Place)
+    matrices, transposed = call.immediates
+    if matrices not in (1, 2, 4) or to.count != matrices:
+        return f"1, 2 or 4 matrices, each with a word of registers, not {matrices} in {to.count}"
+    if transposed and row.buffer.dtype.bytes != 2:
+        return "only matrices of 16-bit elements are transposed"
+    is_row = row.count * row.buffer.dtype.bytes == MATRIX_BYTES
+    return None if is_row else f"a row of {MATRIX_BYTES} bytes"
+
+
+def _round_misfit(call: Call) -> str | None:
+    (place,) = call.operands
+    assert isinstance(place, Place)
+    return None if call.immediates == (place.count,) else "as many elements as it says"
+
+
+def _wait_misfit(call: Call) -> str | None:
+    return None if call.immediates[0] >= 0 else "a number of groups >= 0"
+
+
+def _mma(words: DType, sums: DType = f32) -> Intrinsic:
+    """sums[16 x 8] += a[16 x 8 words] * b[8 words x 8]."""
+    return Intrinsic(
+        (
+            Operand("update", "register", 4, (sums,)),
+            Operand("read", "register", 4, (words,)),
+            Operand("read", "register", 2, (words,)),
+        ),
+        by="warp",
+    )
+
+
+def _shuffle() -> Intrinsic:
+    """out = the value of another lane, chosen by the immediate."""
+    numbers = (f32, i32, u32)
+    return Intrinsic(
+        (Operand("write", "register", 1, numbers), Operand("value", dtypes=numbers)), "warp", 1
+    )
+
+
+INTRINSICS: dict[str, Intrinsic] = {
+    # out = place; place += value, at once. Of the threads, and of the tasks, that add to an
+    # element, a later one sees after it what an earlier one had stored before, or seen at a barrier
+    "atomic_add": Intrinsic(
+        (
+            Operand("write", "register", 1, (i32,)),
+            Operand("update", "global", 1, (i32,)),
+            Operand("value", dtypes=(i32,)),
+        )
+    ),
+    # to = source where the third operand holds, else 0; done when a group of copies is waited for
+    "copy_async": Intrinsic(
+        (Operand("write", "shared"), Operand("read", "global"), Operand("value")),
+        immediates=1,
+        misfit=_copy_misfit,
+    ),
+    # the thread's copies since the last commit are a group
+    "copy_commit": Intrinsic(()),
+    # all of the thread's groups but the last n are there
+    "copy_wait": Intrinsic((), immediates=1, misfit=_wait_misfit),
+    # lane l gives row l % 8 of matrix l / 8, and gets word l % 4 of row l / 4 of each
+    "load_matrix": Intrinsic(
+        (Operand("write", "register", 0, (u32, f32)), Operand("read", "shared")),
+        by="warp",
+        immediates=2,
+        misfit=_load_matrix_misfit,
+    ),
+    "mma_f16": _mma(u32),
+    "mma_bf16": _mma(u32),
+    "mma_tf32": _mma(f32),
+    "mma_i8": _mma(u32, i32),
+    # to the nearest, ties away from zero; mma_tf32 itself ignores what a tf32 has not
+    "round_tf32": Intrinsic(
+        (Operand("update", "register", 0, (f32,)),), immediates=1, misfit=_round_misfit
+    ),
+    "shuffle_xor": _shuffle(),
+    "shuffle_down": _shuffle(),
+}
+BITS = {"mma_f16": 16, "mma_bf16": 16, "mma_tf32": 32, "mma_i8": i8.bits}
+
+
+def roles(call: Call) -> Iterator[tuple[Operand, Place | Expr]]:
+    """The operands with what the call does with them."""
+    return zip(INTRINSICS[call.name].operands, call.operands, strict=True)
+
+
+def written(call: Call) -> Iterator[Place]:
+    """The places that a call writes."""
+    for role, operand in roles(call):
+        if role.access in ("write", "update"):
+            assert isinstance(operand, Place)
+            yield operand
+
+
+def stored_buffers(program: Program) -> set[Buffer]:
+    """The buffers that a program may write: those used by more than loads."""
+    found: set[Buffer] = set()
+    for node in walk(program.body):
+        if isinstance(node, Call):
+            found.update(place.buffer for place in written(node))
+        elif not isinstance(node, (Load, Prefetch, Place)):
+            fields = (getattr(node, name) for name in all_fields(type(node)))
+            found.update(field for field in fields if isinstance(field, Buffer))
+    return found

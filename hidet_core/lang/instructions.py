@@ -1,0 +1,136 @@
+"""Instructions of NVIDIA GPUs in the language: asynchronous copies, tensor cores, shuffles.
+
+An operand that is written or read as a whole is given by its first element, `tile[stage, row, 0]`;
+the others lie after it along the last dim. Fragments of matrices are registers of u32 words (f32
+for tf32); what lies in which lane is in ir/intrinsics.py and codegen/calls.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hidet_core.base.errors import ProgramError
+from hidet_core.ir import expr as E
+from hidet_core.ir.dtypes import i32
+from hidet_core.ir.expr import Expr, Load
+from hidet_core.ir.intrinsics import BITS, INTRINSICS, MATRIX_BYTES, WARP
+from hidet_core.ir.stmt import Call, Place
+
+from .language import Tensor, register
+from .trace import current, located, where
+
+
+def _call(name: str, *operands: Any, immediates: tuple[int, ...] = ()) -> None:
+    node = Call(name, operands, immediates, where())
+    for role, operand in zip(INTRINSICS[name].operands, operands, strict=True):
+        dtype = operand.buffer.dtype if isinstance(operand, Place) else operand.dtype
+        if role.dtypes and dtype not in role.dtypes:
+            names = " or ".join(map(str, role.dtypes))
+            raise ProgramError(where(), f"{name}: expected an operand of {names}, got {dtype}")
+        if isinstance(operand, Place) and operand.buffer.scope != role.scope:
+            text = f"{name}: {operand.buffer.name} is {operand.buffer.scope}"
+            raise ProgramError(where(), f"{text}, expected {role.scope}")
+    wrong = INTRINSICS[name].misfit(node)
+    if wrong is not None:
+        raise ProgramError(where(), f"{name}: expected {wrong}")
+    current().emit(node)
+
+
+def _place(name: str, first: Any, count: int) -> Place:
+    if not isinstance(first, Load):
+        kind = type(first).__name__
+        raise ProgramError(where(), f"{name}: expected an element of a buffer, got {kind}")
+    return Place(first.buffer, first.indices, count)
+
+
+def atomic_add(tensor: Tensor, indices: Sequence[Any], value: Any) -> Expr:
+    """Add to an i32 of a tensor in memory and give what it was before, at once, whichever threads
+    and blocks do it too. Who adds later sees what all threads of a block stored that an earlier
+    one's barrier, before its addition, had waited for.
+    """
+    if tensor.dtype != i32 or tensor.buffer.scope != "global":
+        what = f"{tensor.buffer.scope} {tensor.buffer.name} of {tensor.dtype}"
+        raise ProgramError(where(), f"atomic_add() takes a tensor of i32 in memory, got {what}")
+    before = register(i32, [1], "before")
+    with located():
+        added = E.wrap(value, i32)
+    place = tensor._place(tuple(indices))
+    out = _place("atomic_add", before[0], 1)
+    _call("atomic_add", out, Place(tensor.buffer, place), added)
+    return before[0]
+
+
+def copy_async(to: Expr, source: Expr, count: int = 1, inside: Any = True) -> None:
+    """Copy `count` elements (of 4, 8 or 16 bytes, aligned as such) from global to shared memory, 0
+    where `inside` does not hold (then the source need not exist). They are there for this thread
+    after the `copy_wait` for their group, for others after a barrier behind that.
+    """
+    with located():
+        cond = E.wrap(inside)
+    places = _place("copy_async", to, count), _place("copy_async", source, count)
+    _call("copy_async", *places, cond, immediates=(count,))
+
+
+def copy_commit() -> None:
+    """The thread's copies since the last commit become a group (maybe an empty one)."""
+    _call("copy_commit")
+
+
+def copy_wait(pending: int) -> None:
+    """Wait for all groups of this thread but the last `pending`."""
+    _call("copy_wait", immediates=(pending,))
+
+
+def load_matrix(to: Expr, row: Expr, matrices: int, transposed: bool = False) -> None:
+    """ldmatrix: 8 x 16 bytes each of 1, 2 or 4 matrices in shared memory, into a word each of
+    registers. row: the first element of row lane % 8 of matrix lane / 8. All lanes of a warp.
+    """
+    place = _place("load_matrix", row, 1)
+    whole = Place(place.buffer, place.indices, MATRIX_BYTES // place.buffer.dtype.bytes)
+    target = _place("load_matrix", to, matrices)
+    _call("load_matrix", target, whole, immediates=(matrices, int(transposed)))
+
+
+def mma(kind: str, sums: Expr, a: Expr, b: Expr) -> None:
+    """sums += a * b on tensor cores, all lanes of a warp together: 16 x 8 sums in 4 registers of a
+    lane (f32; i32 for i8), a in 4 words, b in 2; kind: f16, bf16, tf32 or i8.
+    """
+    name = f"mma_{kind}"
+    if name not in BITS:
+        known = ", ".join(key.removeprefix("mma_") for key in BITS)
+        raise ProgramError(where(), f"mma: kind is one of {known}, got {kind!r}")
+    _call(name, _place(name, sums, 4), _place(name, a, 4), _place(name, b, 2))
+
+
+def round_tf32(first: Expr, count: int = 1) -> None:
+    """Round f32 registers to what tf32 holds, to nearest; mma itself would cut them off."""
+    _call("round_tf32", _place("round_tf32", first, count), immediates=(count,))
+
+
+def shuffle_xor(value: Expr, bits: int) -> Expr:
+    """The value of lane (own lane ^ bits). All lanes of a warp together."""
+    return _shuffle("shuffle_xor", value, bits)
+
+
+def shuffle_down(value: Expr, delta: int) -> Expr:
+    """The value of the lane `delta` further on; its own where there is none."""
+    return _shuffle("shuffle_down", value, delta)
+
+
+def _shuffle(name: str, value: Expr, number: int) -> Expr:
+    if not 0 <= number < WARP:
+        raise ProgramError(where(), f"{name}: lanes are 0 to {WARP - 1}, got {number}")
+    out = register(value.dtype, [1], "shuffled")
+    place = _place(name, out[0], 1)
+    _call(name, place, value, immediates=(number,))
+    return out[0]
+
+
+def warp_reduce(op: str, value: Expr) -> Expr:
+    """op ("add", "max", "min") over the values of all lanes of a warp, in all of them."""
+    total = register(value.dtype, [1], "total")
+    total[0] = value
+    for step in range(WARP.bit_length() - 2, -1, -1):
+        total[0] = E.binary(op, total[0], shuffle_xor(total[0], 1 << step))
+    return total[0]
