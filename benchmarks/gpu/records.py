@@ -48,10 +48,12 @@ def by_problem(records: Iterable[Record], of: str = "key") -> dict[str, list[Rec
 
 def regret(records: Sequence[Record]) -> dict[str, Any]:
     """How much slower than the best measured config the cost model's first choice is (1.0: it is
-    the best). `weighted`: over the time of all kernels of all models.
+    the best), for problems of which several configs were measured. `weighted`: over the time of all
+    kernels of all models.
     """
     rows, chosen_ns, best_ns = [], 0.0, 0.0
-    for key, measured in by_problem(records).items():
+    several = {key: found for key, found in by_problem(records).items() if len(found) > 1}
+    for key, measured in several.items():
         first = min(measured, key=lambda record: record["predicted_ns"])
         best = min(measured, key=_time)
         uses = sum(best["uses"].values())

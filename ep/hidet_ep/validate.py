@@ -21,13 +21,15 @@ import onnxruntime as ort
 from hidet_ep import zoo
 from hidet_ep.bench.compare import max_relative_error
 from hidet_ep.bench.machine import versions
-from hidet_ep.bench.providers import Provider, assignment, open_session, parse_provider
+from hidet_ep.bench.providers import Provider, alike, assignment, open_session, parse_provider
 from hidet_ep.bench.report import percent
 from hidet_ep.bench.tables import render_text
 from hidet_ep.handover import GraphReport, collect_reports
 
-TARGETS = {"cpu": "HidetEP:target=cpu"}  # target -> the provider under test
-TOLERANCES = {"float32": 1e-3}  # data type -> allowed error of the output's scale
+# target -> the provider under test
+TARGETS = {"cpu": "HidetEP:target=cpu", "cuda": "HidetEP:target=cuda"}
+# data type -> allowed error of the output's scale; tf32: float32 models, products in TF32
+TOLERANCES = {"float32": 1e-3, "tf32": 1e-2}
 CLAIMED_AT_LEAST = 0.99
 REFERENCE = parse_provider("cpu")
 
@@ -45,7 +47,8 @@ class Request:
 
     @property
     def provider(self) -> Provider:
-        return parse_provider(TARGETS[self.target])
+        provider = parse_provider(TARGETS[self.target])
+        return alike([provider], tf32="1" if self.dtype == "tf32" else "0")[0]
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def test_the_cuda_providers_best_is_a_name():
     assert best.name == "CUDAExecutionProvider"
     assert (best.option("enable_cuda_graph"), best.option("prefer_nhwc")) == ("1", "1")
     assert parse_provider("cuda-best:use_tf32=0").option("use_tf32") == "0"
-    assert best.label == "CUDA enable_cuda_graph=1 prefer_nhwc=1"
+    assert best.label == "CUDA enable_cuda_graph=1,prefer_nhwc=1"
 
 
 @pytest.mark.parametrize(
