@@ -20,6 +20,9 @@ from .graph import Graph, Operator, Value, consumers, producers
 
 # templates that read their first input once per output element (or stage it): prologues are cheap
 _TAKES_PROLOGUE = ("softmax", "log_softmax", "layer_norm", "rms_norm", "reduce", "matmul", "lrn")
+# attention reads keys, values and masks once for each block of queries
+_CHEAP = ("transpose", "reshape", "slice", "broadcast_to", "identity", "cast", "add", "sub", "mul",
+          "where", "not", "and", "or", "le", "lt", "ge", "gt", "eq", "range")  # fmt: skip
 # a kernel's expressions are walked recursively, so Python's stack limits how deep they may become
 MAX_FUSED = 24
 
@@ -135,6 +138,8 @@ class _Former:
 
     def _accepts(self, anchor: Operator, user: Operator, operator: Operator) -> bool:
         """Whether a group takes an operator as a prologue of one of its operators."""
+        if anchor.op.name == "attention":
+            return operator.op.name in _CHEAP
         if user is not anchor or anchor.op.kind == "injective":
             return True
         if operator.output is not anchor.inputs[0] or anchor.inputs.count(operator.output) > 1:

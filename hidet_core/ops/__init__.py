@@ -4,6 +4,7 @@ fills `OPS`."""
 from . import (
     activations,
     arithmetic,
+    attention,
     conv,
     gather,
     layout,
@@ -20,6 +21,7 @@ __all__ = [
     "OpDef",
     "activations",
     "arithmetic",
+    "attention",
     "conv",
     "find_op",
     "gather",

@@ -2,7 +2,8 @@
 
 In: a model (or its path), a seed, sizes for symbolic dims; out: {name: array}. Floats of rank 4 are
 images: a coarse pattern plus fine noise, of mean 0 and variance 1 (of noise alone an average pool
-would leave nothing). Integers are small indices, booleans a coin toss.
+would leave nothing). Integers are small indices, booleans a coin toss; the masks and segments of
+tokens are rows of ones that end in zeros.
 """
 
 import math
@@ -14,6 +15,7 @@ import onnx
 
 COARSE = 16  # pixels of one cell of the coarse pattern
 MAX_INDEX = 16
+TOKEN_FLAGS = ("attention_mask", "token_type_ids")  # 0 or 1 for each token of a row
 
 
 def inputs(
@@ -38,9 +40,17 @@ def _sample(
     dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
     if dtype == np.bool_:
         return rng.integers(0, 2, shape).astype(dtype)
+    if value.name in TOKEN_FLAGS:
+        return _flags(shape, rng).astype(dtype)
     if np.issubdtype(dtype, np.integer):
         return rng.integers(0, MAX_INDEX, shape).astype(dtype)
     return (_image(shape, rng) if len(shape) == 4 else _noise(shape, rng)).astype(dtype)
+
+
+def _flags(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Rows of ones, at least one, that end in zeros."""
+    ones = rng.integers(1, shape[-1] + 1, (*shape[:-1], 1))
+    return np.arange(shape[-1]) < ones
 
 
 def _noise(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:

@@ -1,7 +1,7 @@
-// Instructions of the hardware that a program calls by name (ir/intrinsics.py): asynchronous copies,
-// matrix products on tensor cores, shuffles, atomics. Follows intrinsics.h in the sources that use them.
-// First those for NVIDIA GPUs, in PTX (PTX ISA, "Warp-level matrix instructions"), then the same for
-// the emulated device.
+// Instructions of the hardware that a program calls by name (ir/intrinsics.py): asynchronous
+// copies, matrix products on tensor cores, shuffles, atomics. Follows intrinsics.h in the sources
+// that use them. First those for NVIDIA GPUs, in PTX (PTX ISA, "Warp-level matrix instructions"),
+// then the same for the emulated device.
 
 // Ordered: who adds later sees what was stored, or seen at a barrier, before an earlier addition.
 HT_DEV void ht_atomic_add(i32* out, i32* place, i32 value) {
@@ -36,7 +36,8 @@ template <int Count, int Transposed, class W, class T>
 HT_DEV void ht_load_matrix(W* to, const T* row) {
   u32 word[4];
 #define HT_LOAD_MATRIX(shape, trans, outputs, place, ...)                             \
-  asm volatile("ldmatrix.sync.aligned.m8n8." shape trans ".shared.b16 {" outputs "}, [" place "];" \
+  asm volatile("ldmatrix.sync.aligned.m8n8." shape trans ".shared.b16 {" outputs      \
+               "}, [" place "];"                                                      \
                : __VA_ARGS__ : "r"(ht_address(row)) : "memory")
 #define HT_WORDS_1 "=r"(word[0])
 #define HT_WORDS_2 HT_WORDS_1, "=r"(word[1])
@@ -44,7 +45,8 @@ HT_DEV void ht_load_matrix(W* to, const T* row) {
   if constexpr (Count == 1 && !Transposed) HT_LOAD_MATRIX("x1", "", "%0", "%1", HT_WORDS_1);
   if constexpr (Count == 1 && Transposed) HT_LOAD_MATRIX("x1", ".trans", "%0", "%1", HT_WORDS_1);
   if constexpr (Count == 2 && !Transposed) HT_LOAD_MATRIX("x2", "", "%0, %1", "%2", HT_WORDS_2);
-  if constexpr (Count == 2 && Transposed) HT_LOAD_MATRIX("x2", ".trans", "%0, %1", "%2", HT_WORDS_2);
+  if constexpr (Count == 2 && Transposed)
+    HT_LOAD_MATRIX("x2", ".trans", "%0, %1", "%2", HT_WORDS_2);
   if constexpr (Count == 4 && !Transposed)
     HT_LOAD_MATRIX("x4", "", "%0, %1, %2, %3", "%4", HT_WORDS_4);
   if constexpr (Count == 4 && Transposed)

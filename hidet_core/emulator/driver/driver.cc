@@ -55,6 +55,12 @@ void State::RequireNoCapture(const char* call) {
   }
 }
 
+size_t State::CountLive() const {
+  return memory.CountLive() + contexts.all().size() + modules.all().size() + streams.all().size() +
+         events.all().size() + graphs.all().size() + executables.all().size() +
+         pools.all().size() - 1;  // the default pool is always there
+}
+
 bool State::IsActive(const std::shared_ptr<Capture>& capture) const {
   return std::find(captures.begin(), captures.end(), capture) != captures.end();
 }

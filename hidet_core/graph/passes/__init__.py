@@ -17,6 +17,8 @@ from .eliminate_dead import eliminate_dead
 from .fold_affine import fold_affine
 from .fold_constants import fold_constants
 from .fold_pads import fold_pads
+from .fuse_attention import fuse_attention
+from .merge_projections import merge_projections
 from .separate_outputs import separate_outputs
 from .sink_transposes import sink_transposes
 from .split_concats import split_concats
@@ -26,6 +28,8 @@ Pass = Callable[[Graph], Graph]
 PASSES: tuple[Pass, ...] = (
     drop_identity,
     fold_constants,
+    fuse_attention,
+    eliminate_dead,
     sink_transposes,
     fold_constants,
     canonicalize,
@@ -35,6 +39,7 @@ PASSES: tuple[Pass, ...] = (
     drop_identity,
     eliminate_common,
     eliminate_dead,
+    merge_projections,
     separate_outputs,
 )
 

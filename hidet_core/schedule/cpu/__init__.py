@@ -1,6 +1,7 @@
 """CPU schedule templates, one file each; the order is that in which they are asked."""
 
 from ..template import Template
+from .attention import Attention
 from .conv import Conv2d
 from .depthwise import Depthwise
 from .injective import Injective
@@ -12,8 +13,8 @@ from .rows import Rows
 from .winograd import Winograd
 
 TEMPLATES: tuple[Template, ...] = (
-    Depthwise(), Conv2d(), Winograd(), Matmul(), Pool2d(), Rows(), Lrn(), Injective(),
-    ReduceTemplate(),
+    Depthwise(), Conv2d(), Winograd(), Matmul(), Pool2d(), Rows(), Lrn(), Attention(),
+    Injective(), ReduceTemplate(),
 )  # fmt: skip
 
 __all__ = ["TEMPLATES"]

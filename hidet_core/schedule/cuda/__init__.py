@@ -1,12 +1,15 @@
 """CUDA schedule templates, one file each; the order is that in which they are asked."""
 
 from ..template import Template
+from .attention import Attention
 from .depthwise import Depthwise
 from .injective import Injective
 from .reduce import ReduceTemplate
 from .rows import Rows
 from .simt import Simt
 
-TEMPLATES: tuple[Template, ...] = (Depthwise(), Simt(), Rows(), Injective(), ReduceTemplate())
+TEMPLATES: tuple[Template, ...] = (
+    Depthwise(), Simt(), Rows(), Attention(), Injective(), ReduceTemplate(),
+)  # fmt: skip
 
 __all__ = ["TEMPLATES"]

@@ -1,0 +1,95 @@
+"""What the attention templates of all targets share: sizes, elements and maths of a problem.
+
+Definitions of the operator (ops/attention.py), in order: scores, row_max, row_sum, the result.
+Their maths (scale, mask, what an empty row becomes) is taken from them; templates only decide who
+computes which product when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hidet_core.ir.expr import Buffer, Expr, cast, is_const, load, wrap
+
+from .problem import Problem
+from .reducing import find_reduce, instantiate, with_total
+
+Dim = int | Expr
+SYMBOLIC_ROWS = 256  # what a symbolic number of queries or keys is taken for
+
+
+@dataclass(frozen=True, eq=False)
+class Heads:
+    """An attention problem: `batch` x [queries, width] x [keys, width] x [keys, columns]."""
+
+    problem: Problem
+
+    @property
+    def batch(self) -> tuple[Dim, ...]:
+        return self.problem.output.shape[:-2]
+
+    @property
+    def queries(self) -> Dim:
+        return self.problem.output.shape[-2]
+
+    @property
+    def keys(self) -> Dim:
+        return self.problem.inputs[1].shape[-2]
+
+    @property
+    def width(self) -> int:
+        """Elements of a query and of a key: a constant, the graph pass sees to it."""
+        return int(self.problem.inputs[0].shape[-1])  # type: ignore[arg-type]
+
+    @property
+    def columns(self) -> int:
+        return int(self.problem.output.shape[-1])  # type: ignore[arg-type]
+
+    @property
+    def is_causal(self) -> bool:
+        return bool(self.problem.attrs["causal"])
+
+    @property
+    def has_mask(self) -> bool:
+        return len(self.problem.inputs) > 3
+
+    def element(self, place: int, batch: Sequence[Expr], row: Expr, column: Expr) -> Expr:
+        """An element of q, k or v (place 0, 1, 2), in the dtype of the scores."""
+        buffer = self.problem.inputs[place]
+        value = load(buffer, *_batch_index(buffer, batch), row, column)
+        return cast(value, self.problem.definitions[0].out.dtype)
+
+    def score(self, batch: Sequence[Expr], query: Expr, key: Expr, product: Expr) -> Expr:
+        """The score of a pair, of the product of its query and key: scaled and masked."""
+        scores = self.problem.definitions[0]
+        axes = dict(zip(scores.axes, (*batch, query, key), strict=True))
+        value = instantiate(scores.value, axes, {})
+        node = find_reduce(value)
+        assert node is not None, "scores are sums"
+        return with_total(value, node, product)
+
+    def result(self, at: Sequence[Expr], mixed: Expr, total: Expr) -> Expr:
+        """The result at an index, of the sum of values by weights and the sum of weights."""
+        last, row_sum = self.problem.definitions[-1], self.problem.definitions[2]
+        value = instantiate(last.value, dict(zip(last.axes, at, strict=True)), {row_sum.out: total})
+        node = find_reduce(value)
+        assert node is not None, "results are sums"
+        return with_total(value, node, mixed)
+
+    def seen(self, last_query: Expr) -> Expr:
+        """How many keys queries up to and including the last one may see, from the first on."""
+        return last_query + 1 + wrap(self.keys) - self.queries
+
+    def sizes(self) -> tuple[int, int]:
+        """(queries, keys) for estimates."""
+        sides = (self.queries, self.keys)
+        rows, cols = (side if isinstance(side, int) else SYMBOLIC_ROWS for side in sides)
+        return rows, cols
+
+
+def _batch_index(buffer: Buffer, batch: Sequence[Expr]) -> list[Expr]:
+    """Indices of a buffer's batch dims at a batch index of the result (1 is broadcast)."""
+    dims = buffer.shape[:-2]
+    offset = len(batch) - len(dims)
+    return [wrap(0) if is_const(wrap(dim), 1) else batch[k + offset] for k, dim in enumerate(dims)]
