@@ -73,8 +73,7 @@ class Session:
         self.end = time.monotonic() + args.seconds
         self.options = CompileOptions(target=self.target.name)
         self.done = {
-            (record["key"], record["template"], record["config"])
-            for record in load(args.records)
+            (record["key"], record["template"], record["config"]) for record in load(args.records)
         }
         self.best: dict[str, float] = {}
 
@@ -119,7 +118,9 @@ class Session:
         waiting: list[tuple[Workload, Candidate, Kernel | None, Exception | None]] = []
         for workload, candidate in pairs:
             try:
-                waiting.append((workload, candidate, self._compile(workload, candidate, builder), None))
+                waiting.append(
+                    (workload, candidate, self._compile(workload, candidate, builder), None)
+                )
             except HidetError as error:
                 waiting.append((workload, candidate, None, error))
             if len(waiting) > ahead:

@@ -40,6 +40,7 @@ def steps(choices: Choices) -> list[Step]:
     image = "32" if tiny else "224"
     some = ["--models", *models, "--image", image]
     few = ["--problems", "2", "--configs", "2"] if tiny else []
+    some_tests = ["--tests", "tests/gpu", "--only", "gather"] if tiny else []
     wheels = []
     if choices.wheels is not None:
         wheels = ["--wheels", str(choices.wheels), "--site", str(choices.site)]
@@ -47,16 +48,31 @@ def steps(choices: Choices) -> list[Step]:
     peers = ["--exports", str(folder / "exports")]
     return [
         _step(choices, "build", "native parts, in the tree", 2.0, *wheels),
-        _step(choices, "conformance", "every intrinsic against the emulator", 1.5),
         _step(choices, "micro", "launches, copies, bandwidth, arithmetic peaks", 1.5),
-        _step(choices, "tests", "tests marked cuda", 2.5, module="tests_step"),
+        _step(choices, "tests", "tests marked cuda", 2.5, *some_tests, module="tests_step"),
         _step(choices, "zoo", "models against the CPU provider", 3.0, *some),
-        _step(choices, "compile", "first and second compile", 1.0, "--model", models[0],
-              "--image", image, module="compile_time"),  # fmt: skip
+        _step(
+            choices,
+            "compile",
+            "first and second compile",
+            1.0,
+            "--model",
+            models[0],
+            "--image",
+            image,
+            module="compile_time",
+        ),  # fmt: skip
         _step(choices, "peers", "torch, eager and compiled, and its exports", 4.0, *peers),
         _step(choices, "bench", "next to ONNX Runtime's GPU providers", 6.0, *some, *peers),
-        _step(choices, "tune", "the schedule space of the models' problems", 6.0, *some, *few,
-              *records),  # fmt: skip
+        _step(
+            choices,
+            "tune",
+            "the schedule space of the models' problems",
+            6.0,
+            *some,
+            *few,
+            *records,
+        ),  # fmt: skip
     ]
 
 

@@ -20,6 +20,7 @@ def run(output: Output, args: argparse.Namespace) -> int:
         command = [sys.executable, "-m", "pytest", "-q", "-m", args.mark, f"--junitxml={report}"]
         # without workers: the device's time is what is measured elsewhere
         command += ["-p", "no:cacheprovider", *(args.tests or ["tests"])]
+        command += ["-k", args.only] if args.only else []
         code = subprocess.run(command, cwd=ROOT).returncode
         output.note(returncode=code)
         if report.exists():
@@ -54,6 +55,7 @@ def _message(case: ElementTree.Element) -> str:
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mark", default="cuda", help="expression of pytest's marks")
     parser.add_argument("--tests", nargs="*", help="files (default: all)")
+    parser.add_argument("--only", help="expression of pytest's -k")
 
 
 if __name__ == "__main__":

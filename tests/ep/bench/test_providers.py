@@ -100,9 +100,7 @@ def test_all_providers_get_the_same_choices():
 def test_libraries_are_preloaded_for_the_providers_that_need_them(monkeypatch):
     called = []
     monkeypatch.setattr(providers.ort, "preload_dlls", lambda: called.append(1), raising=False)
-    monkeypatch.setattr(
-        providers.ort, "get_available_providers", lambda: ["CUDAExecutionProvider"]
-    )
+    monkeypatch.setattr(providers.ort, "get_available_providers", lambda: ["CUDAExecutionProvider"])
     preload_libraries(CPU)
     preload_libraries(parse_provider("tensorrt"))
     assert not called
