@@ -117,12 +117,13 @@ class Session:
         ahead = 2 * (os.cpu_count() or 1)
         waiting: list[tuple[Workload, Candidate, Kernel | None, Exception | None]] = []
         for workload, candidate in pairs:
+            kernel: Kernel | None = None
+            error: Exception | None = None
             try:
-                waiting.append(
-                    (workload, candidate, self._compile(workload, candidate, builder), None)
-                )
-            except HidetError as error:
-                waiting.append((workload, candidate, None, error))
+                kernel = self._compile(workload, candidate, builder)
+            except HidetError as found:
+                error = found
+            waiting.append((workload, candidate, kernel, error))
             if len(waiting) > ahead:
                 yield _finished(waiting.pop(0))
             if self.is_over:
@@ -264,12 +265,18 @@ def _error(image: Future[bytes]) -> Exception | None:
     return None
 
 
+def named(model: str, image: int) -> tuple[str, Path]:
+    """A zoo model's name and file; a file is called as its stem."""
+    path = Path(model)
+    return (path.stem, path) if path.is_file() else (model, zoo.path(model, image=image))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     MeasureArguments.add(parser)
     parser.add_argument("--seconds", type=float, required=True)
     args = parser.parse_args()
-    models = [(name, zoo.path(name, image=args.image)) for name in args.models]
+    models = [named(model, args.image) for model in args.models]
     with Device() as device:
         return Session(device, args).run(models)
 

@@ -23,7 +23,7 @@ from hidet_core.target import Target
 
 @dataclass(eq=False)
 class Workload:
-    """A fusion group's kernel as its models use it. key: of the `problem` and what is fused into it.
+    """A fusion group's kernel as its models use it. key: the `problem` and what is fused into it.
 
     candidates: best first. uses: in how many kernels of each model.
     """

@@ -1,8 +1,8 @@
 """Records of measured schedules: one JSON object per line, and what is concluded from them.
 
 {"schema": 1, "target", "device", "emulated", "key", "problem", "uses": {model: kernels},
- "template", "config", "predicted_ns", "measured": {"median_ns", "p10_ns", "p90_ns", "runs"} or null,
- "failure": why there is no time, or null}
+ "template", "config", "predicted_ns", "measured": null or {"median_ns", "p10_ns", "p90_ns",
+ "runs"}, "failure": null or why there is no time}
 `regret` compares the cost model's first choice with the best; `best_table` makes the file that
 hidet_core/schedule/tuned.py reads: `python -m benchmarks.gpu.records FILE... --table OUT`.
 """

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +23,7 @@ class Output:
         self.result.update(figures)
         part = self.path.with_suffix(".part")
         part.write_text(json.dumps(self.result, indent=1) + "\n")
-        os.replace(part, self.path)
+        part.replace(self.path)
 
 
 def main(

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import time
@@ -80,7 +79,7 @@ def _blame(records: Path, status: int) -> bool:
     record["failure"] = record.get("failure") or f"the process ended with status {status}"
     with records.open("a") as stream:
         stream.write(json.dumps(record) + "\n")
-    os.remove(trying)
+    trying.unlink()
     return True
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+from pathlib import Path
 
+from benchmarks.gpu import tiny
 from benchmarks.gpu.step import Output, main
 from hidet_ep.validate import Request, Verdict, validate, verdict_table
 
 
 def run(output: Output, args: argparse.Namespace) -> int:
+    if args.tiny:
+        tiny.write(Path(args.models[0]))
     verdicts: list[tuple[str, Verdict]] = []
     for dtype in args.dtypes:
         for model in args.models:

@@ -66,10 +66,14 @@ class Verdict:
 
 
 def validate(model: str, request: Request, provider: Provider | None = None) -> Verdict:
-    """One zoo model; `provider` in place of the target's (the tests validate the CPU provider)."""
+    """A zoo model, or a file as it is; `provider` in place of the target's (the tests validate the
+    CPU provider).
+    """
     provider = provider or request.provider
     batch = request.batches[0] if len(request.batches) == 1 else "N"
-    path = zoo.path(model, request.seed, batch, request.image)
+    path, name = Path(model), Path(model).stem
+    if not path.is_file():
+        path, name = zoo.path(model, request.seed, batch, request.image), model
     feeds = [zoo.inputs(path, request.seed, {"N": size}) for size in request.batches]
     reference = _run_all(open_session(path, REFERENCE, request.threads), feeds)
     try:
@@ -79,11 +83,11 @@ def validate(model: str, request: Request, provider: Provider | None = None) -> 
         create_s = time.perf_counter() - start
         outputs = _run_all(session, feeds)
     except Exception as error:  # whatever a provider raises is a finding
-        return Verdict(model, problems=(" ".join(str(error).split()),))
+        return Verdict(name, problems=(" ".join(str(error).split()),))
     claims = assignment(session, provider)
     errors = [max_relative_error(*pair) for pair in zip(outputs, reference, strict=True)]
     verdict = Verdict(
-        model,
+        name,
         claims.nodes,
         claims.claimed,
         claims.partitions,

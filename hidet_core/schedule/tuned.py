@@ -36,8 +36,8 @@ def problem_key(problem: Problem) -> str:
     """What a schedule's speed depends on, as text: equal for equal problems of different models.
 
     matmul f32[128, 768] const f32[768, 3072] -> f32[128, 3072] tf32
-    Strides are said where a tensor is not contiguous, alignment where it is known. Operators without a name of their own
-    (`injective`) count by what they compute.
+    Strides are said where a tensor is not contiguous, alignment where it is known. Operators
+    without a name of their own (`injective`) count by what they compute.
     """
     inputs = [
         ("const " if constant else "computed " if computed else "") + _tensor(buffer)

@@ -1,4 +1,4 @@
-"""scripts/gpu_report.py: a dry run on the emulated device, and its command line with small steps."""
+"""scripts/gpu_report.py: a dry run on the emulated device; its command line with small steps."""
 
 import json
 import os
@@ -89,7 +89,7 @@ def test_half_a_result_is_shown_as_it_is():
 @pytest.mark.skipif(compiler() is None, reason="no C++ compiler")
 def test_a_dry_run_on_the_emulated_device(tmp_path):
     """All steps but the build (it would build under the feet of other tests), end to end."""
-    command = [sys.executable, str(SCRIPT), "--minutes", "4", "--out", str(tmp_path)]
+    command = [sys.executable, str(SCRIPT), "--minutes", "15", "--out", str(tmp_path)]
     environment = {**os.environ, "HIDET_CUDA_DRIVER": "emulated"}
     done = subprocess.run(
         [*command, "--leave-out", "build"],
@@ -108,9 +108,9 @@ def test_a_dry_run_on_the_emulated_device(tmp_path):
     assert steps["micro"]["emulated"]
     assert not [name for name, found in steps["micro"].items() if "failure" in str(found)]
     assert steps["tests"]["run"] > 0 and steps["tests"]["failed"] == 0
-    assert steps["zoo"]["wrong"] == 0 and steps["zoo"]["models"][0]["claimed"] > 50
-    assert steps["compile"]["cold"]["kernels"] > 10 and "seconds" in steps["compile"]["warm"]
-    (cpu, hidet) = steps["bench"]["hot"]["models"][0]["results"]
+    assert steps["zoo"]["wrong"] == 0 and steps["zoo"]["models"][0]["claimed"] == 8
+    assert steps["compile"]["cold"]["kernels"] >= 3 and "seconds" in steps["compile"]["warm"]
+    hidet = steps["bench"]["hot"]["models"][0]["results"][1]
     assert hidet["provider"].startswith("HidetEP target=cuda") and hidet["claimed"] == 1.0
     assert steps["bench"]["hot"]["machine"]["gpu"] == "emulated: times mean nothing"
     assert steps["tune"]["measured"] == 4 and steps["tune"]["regret"]["problems"] == 2

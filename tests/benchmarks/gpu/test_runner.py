@@ -22,6 +22,7 @@ out = pathlib.Path(sys.argv[sys.argv.index("--out") + 1])
 seconds = float(sys.argv[sys.argv.index("--seconds") + 1])
 def write(**result): out.write_text(json.dumps(result))
 """
+TOUCHES = "import pathlib, time\nwhile True: pathlib.Path({!r}).touch(); time.sleep(0.05)"
 
 
 def step(name, body, share=1.0, **environment):
