@@ -14,8 +14,8 @@ first time comes from memory at the device's rate.
 What that comes to, f32 on an H200: ResNet-50 at batch 1 gets tiles of 16 to 64 with k in 4 parts
 from 28 x 28 pixels on, in 16 at 7 x 7, where one part would keep 64 multiprocessors busy; a square
 product of 4096 gets 128 x 64 or more, in one part; heads and decoding stream their weights
-(gemv.py) in 1.2 of the time that memory takes. The constants are rounded from published micro-benchmarks of
-the A100 and H100; none was fitted, and nothing here was measured.
+(gemv.py) in 1.2 of the time that memory takes. The constants are rounded from published
+micro-benchmarks of the A100 and H100; none was fitted, and nothing here was measured.
 """
 
 from __future__ import annotations
