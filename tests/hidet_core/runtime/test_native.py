@@ -26,7 +26,10 @@ def build(folder, flags):
     """The driver and the runtime as one translation unit: the quickest way to compile them."""
     runtime = ROOT / "hidet_core/runtime"
     parts = (path for path in sorted(runtime.rglob("*.cc")) if path.parent.name != "python")
-    sources = [HERE / "native_driver.cc", *parts]
+    return build_sources(folder, flags, [HERE / "native_driver.cc", *parts])
+
+
+def build_sources(folder, flags, sources):
     unit, program = folder / "unit.cc", folder / "driver"
     unit.write_text("".join(f'#include "{path}"\n' for path in reversed(sources)))
     command = [COMPILER, "-std=c++17", *flags, "-I", ROOT, unit, "-o", program, "-pthread", "-ldl"]
