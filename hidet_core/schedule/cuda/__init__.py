@@ -5,12 +5,15 @@ from .attention import Attention
 from .depthwise import Depthwise
 from .gemv import Gemv
 from .injective import Injective
+from .lrn import Lrn
+from .pool import Pool2d
 from .reduce import ReduceTemplate
 from .rows import Rows
 from .simt import Simt
 
 TEMPLATES: tuple[Template, ...] = (
-    Depthwise(), Gemv(), Simt(), Rows(), Attention(), Injective(), ReduceTemplate(),
+    Depthwise(), Gemv(), Simt(), Rows(), Attention(), Pool2d(), Lrn(), Injective(),
+    ReduceTemplate(),
 )  # fmt: skip
 
 __all__ = ["TEMPLATES"]

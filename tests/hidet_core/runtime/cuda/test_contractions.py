@@ -2,6 +2,7 @@
 leave as they found them, borders of zeros; run several times, so that a graph is replayed.
 """
 
+import functools
 import re
 
 import numpy as np
@@ -39,10 +40,15 @@ def _network(dtype):
     return net.done(net.matmul(y, weights(40, 10)))
 
 
+@functools.cache
+def _compiled(dtype):
+    graph = _network(dtype)
+    return graph, compile_graph(graph, CompileOptions(target="cuda", cache=False))
+
+
 @pytest.mark.parametrize("dtype", [f32, f16], ids=str)
 def test_a_network(gpu, dtype):
-    graph = _network(dtype)
-    done = compile_graph(graph, CompileOptions(target="cuda", cache=False))
+    graph, done = _compiled(dtype)
     configs = " ".join(kernel.config for kernel in done.report.kernels)
     assert any(int(splits) > 1 for splits in re.findall(r"splits=(\d+)", configs)), configs
     executable = Executable(done.plan, done.constants)
