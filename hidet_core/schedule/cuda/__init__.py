@@ -7,9 +7,10 @@ from .injective import Injective
 from .reduce import ReduceTemplate
 from .rows import Rows
 from .simt import Simt
+from .tensor_core import TensorCore
 
 TEMPLATES: tuple[Template, ...] = (
-    Depthwise(), Simt(), Rows(), Attention(), Injective(), ReduceTemplate(),
+    Depthwise(), TensorCore(), Simt(), Rows(), Attention(), Injective(), ReduceTemplate(),
 )  # fmt: skip
 
 __all__ = ["TEMPLATES"]
