@@ -3,12 +3,14 @@
 The provider looks for a driver when it is imported, so such tests run in a child. A folder's
 conftest.py takes `pytest_pycollect_makemodule` from here: each of its files becomes one test, which
 runs the whole file with pytest in a child process (`pytest FILE` with the variable set runs it
-directly). The child fails too if device memory is alive at its end.
+directly). A file that has a line `SEEDS = (0, 1)` runs under each of these seeds of the emulator's
+scheduler (HIDET_TEST_SEED). The child fails too if device memory is alive at its end.
 """
 
 import ctypes
 import gc
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +21,8 @@ import pytest
 from hidet_core.emulator import LIBRARY, compiler
 
 ROOT = Path(__file__).parents[1]
-DRIVER = "HIDET_CUDA_DRIVER"
+DRIVER, SEED = "HIDET_CUDA_DRIVER", "HIDET_TEST_SEED"
+SEEDS = re.compile(r"^SEEDS = \(([\d, ]+)\)", re.MULTILINE)
 SECONDS = 900
 LEAK = "device memory is alive at the end: {} allocations of {} bytes"
 
@@ -31,11 +34,18 @@ def is_child():
 class InChild(pytest.Item):
     """A file of tests, run in a child process."""
 
+    seed = "0"
+
     def runtest(self):
         if compiler() is None:
             pytest.skip("no C++ compiler")
         # a "worker" of this session: it uses our cache folder, and leaves it there
-        environment = {**os.environ, DRIVER: "emulated", "PYTEST_XDIST_WORKER": "emulated"}
+        environment = {
+            **os.environ,
+            DRIVER: "emulated",
+            SEED: self.seed,
+            "PYTEST_XDIST_WORKER": "emulated",
+        }
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "--color=no"]
         done = subprocess.run(
             [*command, str(self.path)],
@@ -54,7 +64,7 @@ class InChild(pytest.Item):
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self):
-        return self.path, 0, f"{self.path.name} on the emulated GPU"
+        return self.path, 0, f"{self.path.name} on the emulated GPU, {self.name}"
 
 
 class ChildFailed(Exception):
@@ -63,13 +73,22 @@ class ChildFailed(Exception):
 
 class ChildFile(pytest.File):
     def collect(self):
-        yield InChild.from_parent(self, name="on_the_emulated_gpu")
+        found = SEEDS.search(self.path.read_text())
+        for seed in re.findall(r"\d+", found[1]) if found else ("0",):
+            item = InChild.from_parent(self, name=f"seed{seed}")
+            item.seed = seed
+            yield item
 
 
 def pytest_pycollect_makemodule(module_path, parent):
     if is_child():
         return None  # as usual
     return ChildFile.from_parent(parent, path=module_path)
+
+
+def pytest_sessionstart():
+    if is_child():
+        driver().hidetEmuReset(int(os.environ.get(SEED, "0")))
 
 
 def pytest_sessionfinish(session):

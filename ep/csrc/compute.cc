@@ -45,8 +45,8 @@ class KernelRun final : public RunContext {
 
   OutputView Output(size_t i, const int64_t* dims, size_t rank) override {
     ort::OrtValue* value = nullptr;
-    api_.Check(api_->KernelContext_GetOutput(context_, node_.output_index_[i], dims, rank, &value));
     const std::string& name = node_.executable_->outputs()[i].name;
+    api_.Check(api_->KernelContext_GetOutput(context_, node_.output_index_[i], dims, rank, &value));
     OutputView view{};
     view.place = CheckedPlace(*value, name);
     api_.Check(api_->GetTensorMutableData(value, &view.data));

@@ -84,9 +84,9 @@ void DeviceMemory::Synchronize() {
   for (const CUstream stream : all) Device().Synchronize(stream);
 }
 
-DeviceAllocator::DeviceAllocator(Api api, const ort::OrtMemoryInfo* info,
+DeviceAllocator::DeviceAllocator(Api api, Logger logger, const ort::OrtMemoryInfo* info,
                                  std::shared_ptr<DeviceMemory> memory)
-    : ort::OrtAllocator{}, api_(api), info_(info), memory_(std::move(memory)) {
+    : ort::OrtAllocator{}, api_(api), logger_(logger), info_(info), memory_(std::move(memory)) {
   version = api.version();
   Alloc = [](ort::OrtAllocator* self, size_t bytes) {
     return static_cast<DeviceAllocator*>(self)->Get(bytes, nullptr);
@@ -111,6 +111,7 @@ void* DeviceAllocator::Get(size_t bytes, CUstream stream) noexcept {
     return memory_->Allocate(bytes, stream);
   } catch (const std::exception& error) {
     Failure() = error.what();
+    logger_.Log(ort::kError, "HidetEP: no memory on the GPU: " + Failure());
     return nullptr;
   }
 }

@@ -50,10 +50,12 @@ class DeviceMemory {
   std::multiset<CUstream> streams_;  // several wrap the user's
 };
 
-// An OrtAllocator. Alloc gives null where there is no memory; why is kept for LastFailure.
+// An OrtAllocator. Alloc gives null where there is no memory. ONNX Runtime's error for that has no
+// text of ours, so the reason is logged, and kept for LastFailure.
 class DeviceAllocator : public ort::OrtAllocator {
  public:
-  DeviceAllocator(Api api, const ort::OrtMemoryInfo* info, std::shared_ptr<DeviceMemory> memory);
+  DeviceAllocator(Api api, Logger logger, const ort::OrtMemoryInfo* info,
+                  std::shared_ptr<DeviceMemory> memory);
 
   // What this thread's last allocation failed of; empty if it did not.
   static std::string LastFailure();
@@ -62,6 +64,7 @@ class DeviceAllocator : public ort::OrtAllocator {
   void* Get(size_t bytes, CUstream stream) noexcept;
 
   Api api_;
+  Logger logger_;
   const ort::OrtMemoryInfo* info_;
   std::shared_ptr<DeviceMemory> memory_;
 };

@@ -27,7 +27,8 @@ std::atomic<Bridge*> current_bridge{nullptr};
 
 class Factory : public ort::OrtEpFactory {
  public:
-  explicit Factory(Api api) : ort::OrtEpFactory{}, api_(api), gpus_(api) {
+  Factory(Api api, Logger logger)
+      : ort::OrtEpFactory{}, api_(api), logger_(logger), gpus_(api) {
     ort_version_supported = api.version();
     GetName = [](const ort::OrtEpFactory*) { return kProviderName; };
     GetVendor = [](const ort::OrtEpFactory*) { return "HidetEP"; };
@@ -71,7 +72,8 @@ class Factory : public ort::OrtEpFactory {
     const Api& api = factory.api_;
     return api.Guard([&] {
       const ort::OrtMemoryDevice* device = api.ep().MemoryInfo_GetMemoryDevice(info);
-      *allocator = new DeviceAllocator(api, info, factory.SharedMemory(*device));
+      *allocator =
+          new DeviceAllocator(api, factory.logger_, info, factory.SharedMemory(*device));
     });
   }
 
@@ -119,6 +121,7 @@ class Factory : public ort::OrtEpFactory {
   }
 
   Api api_;
+  Logger logger_;  // ONNX Runtime's default one
   Gpus gpus_;
   std::mutex mutex_;
   std::map<int, std::shared_ptr<DeviceMemory>> shared_;  // by ordinal
@@ -140,7 +143,7 @@ HIDET_EXPORT void HidetSetBridge(hidet::Bridge* bridge) noexcept {
 
 HIDET_EXPORT hidet::ort::OrtStatus* CreateEpFactories(
     const char* /*registered_name*/, const hidet::ort::OrtApiBase* base,
-    const hidet::ort::OrtLogger* /*logger*/, hidet::ort::OrtEpFactory** factories,
+    const hidet::ort::OrtLogger* logger, hidet::ort::OrtEpFactory** factories,
     size_t max_factories, size_t* num_factories) {
   try {
     *num_factories = 0;
@@ -148,7 +151,7 @@ HIDET_EXPORT hidet::ort::OrtStatus* CreateEpFactories(
     if (max_factories < 1) {
       hidet::Fail(hidet::ErrorCode::kInvalidArgument, "HidetEP: no room for a factory");
     }
-    factories[0] = new hidet::Factory(api);
+    factories[0] = new hidet::Factory(api, hidet::Logger(api, logger));
     *num_factories = 1;
     return nullptr;
   } catch (...) {

@@ -138,7 +138,7 @@ std::unique_ptr<DeviceAllocator> Provider::NewAllocator(const ort::OrtMemoryInfo
   const ort::OrtMemoryDevice* device = api_.ep().MemoryInfo_GetMemoryDevice(&info);
   const auto ordinal = static_cast<int>(api_.ep().MemoryDevice_GetDeviceId(device));
   if (!settings_.on_gpu) {  // ONNX Runtime makes one, and keeps tensors in host memory
-    return std::make_unique<DeviceAllocator>(api_, &info,
+    return std::make_unique<DeviceAllocator>(api_, logger_, &info,
                                              std::make_shared<DeviceMemory>(ordinal, SIZE_MAX));
   }
   if (ordinal != settings_.device_id) {
@@ -146,7 +146,7 @@ std::unique_ptr<DeviceAllocator> Provider::NewAllocator(const ort::OrtMemoryInfo
                 "HidetEP: option device_id is %d, but the session was given CUDA device %d",
                 settings_.device_id, ordinal);
   }
-  return std::make_unique<DeviceAllocator>(api_, &info, memory_);
+  return std::make_unique<DeviceAllocator>(api_, logger_, &info, memory_);
 }
 
 void Provider::Claim(const ort::OrtGraph& graph, ort::OrtEpGraphSupportInfo& info) {

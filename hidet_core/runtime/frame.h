@@ -29,6 +29,7 @@ class Frame {
   void Run(RunContext& context, std::vector<LaunchRecord>* records);
 
   size_t arena_bytes() const { return arena_.bytes(); }
+  bool is_retired() const { return false; }
 
  private:
   // A kernel argument that changes from run to run, since it points into a tensor of the caller.

@@ -11,7 +11,7 @@
 
 namespace hidet {
 
-// Frame: has arena_bytes().
+// Frame: has arena_bytes() and is_retired(), which says that no run may get it again.
 template <typename Frame>
 class FramePool {
  public:
@@ -25,17 +25,17 @@ class FramePool {
     Lease(const Lease&) = delete;
     Lease& operator=(const Lease&) = delete;
     Frame* operator->() const { return frame_.get(); }
-
    private:
     FramePool& pool_;
     std::unique_ptr<Frame> frame_;
   };
 
-  // Of the frames that are not running.
+  // Of the frames that are not running, retired ones too.
   size_t arena_bytes() const {
     const std::lock_guard<std::mutex> lock(mutex_);
     size_t bytes = 0;
     for (const auto& frame : idle_) bytes += frame->arena_bytes();
+    for (const auto& frame : retired_) bytes += frame->arena_bytes();
     return bytes;
   }
 
@@ -48,19 +48,22 @@ class FramePool {
         idle_.pop_back();
         return frame;
       }
-      idle_.reserve(++made_);  // so that Release, which runs in a destructor, never allocates
+      ++made_;  // so that Release, which runs in a destructor, never allocates
+      idle_.reserve(made_);
+      retired_.reserve(made_);
     }
     return make_();
   }
 
   void Release(std::unique_ptr<Frame> frame) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    idle_.push_back(std::move(frame));
+    (frame->is_retired() ? retired_ : idle_).push_back(std::move(frame));
   }
 
   std::function<std::unique_ptr<Frame>()> make_;
   mutable std::mutex mutex_;
   std::vector<std::unique_ptr<Frame>> idle_;  // last in, first out: its arena is warm in the caches
+  std::vector<std::unique_ptr<Frame>> retired_;
   size_t made_ = 0;
 };
 

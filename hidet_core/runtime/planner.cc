@@ -10,8 +10,6 @@ namespace {
 
 constexpr int64_t kMaxArenaBytes = int64_t{1} << 62;
 
-int64_t RoundUp(int64_t bytes) { return (bytes + kArenaAlignment - 1) & -kArenaAlignment; }
-
 bool NeedsMemory(const PlannedBuffer& buffer) {
   return buffer.bytes > 0 && buffer.first <= buffer.last;
 }
@@ -20,10 +18,16 @@ bool AliveTogether(const PlannedBuffer& left, const PlannedBuffer& right) {
   return left.first <= right.last && right.first <= left.last;
 }
 
-void CheckSum(const std::vector<PlannedBuffer>& buffers) {
+}  // namespace
+
+int64_t MemoryPlanner::RoundUp(int64_t bytes) const {
+  return (bytes + alignment_ - 1) & -alignment_;
+}
+
+void MemoryPlanner::CheckSum(const std::vector<PlannedBuffer>& buffers) const {
   int64_t sum = 0;
   for (const PlannedBuffer& buffer : buffers) {
-    const bool fits = buffer.bytes >= 0 && buffer.bytes <= kMaxArenaBytes - kArenaAlignment &&
+    const bool fits = buffer.bytes >= 0 && buffer.bytes <= kMaxArenaBytes - alignment_ &&
                       sum <= kMaxArenaBytes - RoundUp(buffer.bytes);
     if (!fits) {
       Fail(ErrorCode::kInvalidArgument,
@@ -33,8 +37,6 @@ void CheckSum(const std::vector<PlannedBuffer>& buffers) {
     sum += RoundUp(buffer.bytes);
   }
 }
-
-}  // namespace
 
 int64_t MemoryPlanner::Plan(std::vector<PlannedBuffer>& buffers) {
   CheckSum(buffers);

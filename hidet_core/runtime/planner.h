@@ -2,7 +2,7 @@
 //
 // Invariants: buffers alive at the same launch do not overlap; a halo buffer shares memory only
 // with halo buffers of the same group and size that are never alive with it (so borders zeroed once
-// stay zero); offsets are multiples of kArenaAlignment. Deterministic.
+// stay zero); offsets are multiples of the alignment. Deterministic.
 #pragma once
 
 #include <cstddef>
@@ -24,6 +24,9 @@ struct PlannedBuffer {
 // Keeps its scratch memory, so that planning again allocates nothing. One thread at a time.
 class MemoryPlanner {
  public:
+  // alignment: a power of two.
+  explicit MemoryPlanner(int64_t alignment = kArenaAlignment) : alignment_(alignment) {}
+
   // Sets every offset and returns the bytes of the arena. The halo buffers lie in its first
   // halo_bytes() bytes. Throws Error(kInvalidArgument) if sizes add up to more than 2^62.
   int64_t Plan(std::vector<PlannedBuffer>& buffers);
@@ -31,6 +34,8 @@ class MemoryPlanner {
   int64_t halo_bytes() const { return halo_bytes_; }
 
  private:
+  int64_t RoundUp(int64_t bytes) const;
+  void CheckSum(const std::vector<PlannedBuffer>& buffers) const;
   void PlaceHalos(std::vector<PlannedBuffer>& buffers);
   void PlaceOne(std::vector<PlannedBuffer>& buffers, uint32_t index);
 
@@ -41,6 +46,7 @@ class MemoryPlanner {
     int32_t last;  // last launch that uses it so far
   };
 
+  int64_t alignment_;
   std::vector<uint32_t> order_;
   std::vector<uint32_t> placed_;  // buffers with a place outside the halo region, by offset
   std::vector<HaloSlot> slots_;

@@ -4,12 +4,10 @@
 under three scheduler seeds: ascending and eager, descending, random.
 """
 
-import ctypes
-
 import pytest
 
-from hidet_core.emulator import LIBRARY, compiler
-from tests.emulator.cuda import Cuda
+from hidet_core.emulator import compiler
+from tests.emulator.cuda import Cuda, private_library
 
 SEEDS = (0, 1, 7)
 
@@ -18,9 +16,7 @@ SEEDS = (0, 1, 7)
 def library():
     if compiler() is None:
         pytest.skip("no C++ compiler")
-    loaded = ctypes.CDLL(str(LIBRARY))
-    loaded.hidetEmuLastError.restype = ctypes.c_char_p
-    return loaded
+    return private_library()
 
 
 @pytest.fixture

@@ -1,13 +1,29 @@
 """The emulated driver for tests: its functions as methods, and a few conveniences."""
 
+import atexit
 import ctypes
 import functools
+import shutil
+import tempfile
+from pathlib import Path
 
 import numpy as np
 
-from hidet_core.emulator import compile_image
+from hidet_core.emulator import LIBRARY, compile_image
 
 compiled = functools.lru_cache(maxsize=None)(compile_image)
+
+
+@functools.cache
+def private_library():
+    """A copy of the driver: another library, so to reset its state does not end the use of the one
+    that the runtime may have loaded into this process.
+    """
+    folder = tempfile.mkdtemp(prefix="hidet_emulator_")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    loaded = ctypes.CDLL(shutil.copy(LIBRARY, Path(folder) / "libprivate.so"))
+    loaded.hidetEmuLastError.restype = ctypes.c_char_p
+    return loaded
 
 
 class CudaError(Exception):

@@ -4,24 +4,16 @@ run_emulated(lowered, arrays, scalars)
 """
 
 import ctypes
-import functools
 
 from hidet_core.codegen import emit_cuda, launch_of
-from hidet_core.emulator import LIBRARY, compiler
+from hidet_core.emulator import compiler
 from hidet_core.ir.expr import wrap
 from hidet_core.ir.simplify import simplify_dim
 from hidet_core.ir.substitute import substitute
-from tests.emulator.cuda import Cuda
+from tests.emulator.cuda import Cuda, private_library
 
 HAS_COMPILER = compiler() is not None
 MAX_DYNAMIC_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-
-
-@functools.cache
-def _library():
-    loaded = ctypes.CDLL(str(LIBRARY))
-    loaded.hidetEmuLastError.restype = ctypes.c_char_p
-    return loaded
 
 
 def run_emulated(program, arrays, scalars=(), seed=1):
@@ -30,7 +22,7 @@ def run_emulated(program, arrays, scalars=(), seed=1):
     blocks, launch = simplify_dim(substitute(program.tasks, values)), launch_of(program)
     if blocks == 0:
         return
-    cuda = Cuda(_library(), seed).start()
+    cuda = Cuda(private_library(), seed).start()
     kernel = cuda.kernel(emit_cuda(program), program.name)
     cuda.cuFuncSetAttribute(kernel, MAX_DYNAMIC_SHARED, launch.shared_bytes)
     places = {}  # parts of one tensor are parameters with the same array

@@ -8,13 +8,17 @@ digest of the recipe's source and of the onnx version: a new recipe never meets 
 import hashlib
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
 
-from hidet_ep.zoo import light, weights
+from hidet_ep.zoo import bert_graph, encoder, gpt2_graph, images, light, nodes, weights
+from hidet_ep.zoo.nodes import Size
 
-RECIPE = (light, weights)
+RECIPE = (light, weights, nodes, encoder, bert_graph, gpt2_graph, images)
+WRITTEN = ("bert", "gpt2", "inception_v3", "mobilenet_v2")
+SEQUENCE = 128
 
 
 def folder() -> Path:
@@ -22,12 +26,33 @@ def folder() -> Path:
     return _cache_root() / "zoo"
 
 
+def written() -> tuple[str, ...]:
+    """The models besides `names()` that `path` knows: those that are written here."""
+    return WRITTEN
+
+
 def path(name: str, seed: int = 0, batch: int | str = 1, image: int = light.FULL_IMAGE) -> Path:
     """The file of this model; built on first use."""
     file = folder() / f"{name}-b{batch}-i{image}-s{seed}-{_digest()}.onnx"
     if not file.exists():
-        _write(light.build(name, seed, batch, image), file)
+        _write(_build(name, seed, batch, image), file)
     return file
+
+
+def _build(name: str, seed: int, batch: Size, image: int) -> onnx.ModelProto:
+    """A model at its published sizes; transformers have a sequence of SEQUENCE and no image."""
+    match name:
+        case "bert":
+            return bert_graph.bert(encoder.Sizes(batch=batch, sequence=SEQUENCE), seed=seed)
+        case "gpt2":
+            return gpt2_graph.gpt2(
+                replace(gpt2_graph.GPT2, batch=batch, sequence=SEQUENCE), seed=seed
+            )
+        case "mobilenet_v2":
+            return images.mobilenet_v2(image, batch, seed=seed)
+        case "inception_v3":
+            return images.inception_v3(image, batch, seed=seed)
+    return light.build(name, seed, batch, image)
 
 
 def _write(model: onnx.ModelProto, file: Path) -> None:

@@ -1,4 +1,5 @@
 // Initialisation, the device and contexts.
+#include <cstdlib>
 #include <cstring>
 
 #include "hidet_core/emulator/driver/api.h"
@@ -99,6 +100,10 @@ CUresult Report(const Fault& fault) {
 HIDET_EMU_API cuInit(unsigned flags) {
   return Enter(Needs::kNothing, [&](State& state) {
     if (flags != 0) throw Fault{CUDA_ERROR_INVALID_VALUE, "cuInit: flags must be 0"};
+    const char* seed = std::getenv("HIDET_EMULATOR_SEED");
+    if (seed != nullptr && *seed != '\0' && state.CountLive() == 0) {
+      state.machine.seed = static_cast<uint32_t>(std::strtoul(seed, nullptr, 10));
+    }
     state.initialised = true;
   });
 }
@@ -243,8 +248,12 @@ HIDET_EMU_API cuCtxPushCurrent_v2(CUcontext context) {
   });
 }
 
+// After an error of a kernel too: threads give back what they found.
 HIDET_EMU_API cuCtxPopCurrent_v2(CUcontext* context) {
-  return Enter([&](State&) {
+  return Enter(Needs::kInit, [&](State&) {
+    if (ContextStack().empty()) {
+      throw Fault{CUDA_ERROR_INVALID_CONTEXT, "the thread has no current context"};
+    }
     if (context != nullptr) *context = ContextStack().back();
     ContextStack().pop_back();
   });

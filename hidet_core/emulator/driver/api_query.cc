@@ -137,8 +137,9 @@ HIDET_EMU_API hidetEmuReset(unsigned seed) {
   return CUDA_SUCCESS;
 }
 
-// A number by its name: one of Counters, "allocations" or "bytes" of living device memory; what the
-// streams have not run yet is not counted. The largest number for an unknown name.
+// A number by its name: one of Counters, "allocations" or "bytes" of living device memory, living
+// "objects" of all kinds (pinned memory, streams, modules, ...); what the streams have not run yet
+// is not counted. The largest number for an unknown name.
 extern "C" __attribute__((visibility("default"))) uint64_t hidetEmuCount(const char* name) {
   Driver& driver = Driver::Get();
   const std::lock_guard<std::recursive_mutex> guard(driver.lock());
@@ -152,6 +153,7 @@ extern "C" __attribute__((visibility("default"))) uint64_t hidetEmuCount(const c
       {"copies_on_device", counters.copies_on_device},
       {"allocations", state.memory.living()},
       {"bytes", state.memory.used()},
+      {"objects", state.CountLive()},
   };
   for (const auto& [known, number] : numbers) {
     if (std::strcmp(known, name) == 0) return number;

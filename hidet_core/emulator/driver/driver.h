@@ -65,6 +65,9 @@ struct State {
   // All of its streams run again what is submitted to them. By value: it resets their pointers.
   void EndCapture(std::shared_ptr<Capture> capture);
 
+  // What callers made and have not given back.
+  size_t CountLive() const;
+
   // Throws STREAM_CAPTURE_UNSUPPORTED, and invalidates captures that forbid such a call.
   void RequireNoCapture(const char* call);
 };
@@ -80,7 +83,7 @@ class Driver {
   void Reset(uint32_t seed);
 
  private:
-  Driver() : state_(std::make_unique<State>(0)) {}
+  Driver();
 
   std::recursive_mutex lock_;
   std::unique_ptr<State> state_;

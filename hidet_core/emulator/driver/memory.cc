@@ -71,6 +71,12 @@ void Memory::Release(uintptr_t address) {
   quarantine_.pop_front();
 }
 
+size_t Memory::CountLive() const {
+  return static_cast<size_t>(
+      std::count_if(allocations_.begin(), allocations_.end(),
+                    [](const auto& entry) { return !entry.second.freed; }));
+}
+
 size_t Memory::living() const {
   return static_cast<size_t>(
       std::count_if(allocations_.begin(), allocations_.end(), [](const auto& entry) {

@@ -50,6 +50,9 @@ class Memory {
   // What lies at an address, for error texts: "4 bytes behind allocation 3 of 64 bytes".
   std::string Describe(uintptr_t address) const;
 
+  // Allocations that were not freed, pinned ones too.
+  size_t CountLive() const;
+
   size_t capacity() const { return capacity_; }
   size_t used() const { return used_; }
   size_t living() const;  // allocations of device memory

@@ -103,7 +103,7 @@ Device::~Device() {
 
 void Device::RequireUsable() const {
   if (Driver::forked()) Driver::Get();  // says what is wrong
-  if (!broken_.load(std::memory_order_acquire)) return;
+  if (!is_broken()) return;
   const std::lock_guard<std::mutex> lock(mutex_);
   Fail(ErrorCode::kFail,
        "CUDA device %d cannot be used by this process any more, since an error of a kernel: %s",

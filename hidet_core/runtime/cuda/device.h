@@ -57,6 +57,9 @@ class Device {
     const Driver* pushed_ = nullptr;
   };
 
+  // Whether an error of a kernel has ended its use.
+  bool is_broken() const { return broken_.load(std::memory_order_acquire); }
+
   int ordinal() const { return ordinal_; }
   const DeviceInfo& info() const { return info_; }
   const Driver& driver() const { return driver_; }

@@ -37,23 +37,48 @@ py::dtype ToNumpy(DataType type) {
 ArrayContext::ArrayContext(const py::list& inputs, std::vector<DataType> output_types,
                            ThreadPool* pool)
     : output_types_(std::move(output_types)), outputs_(output_types_.size()), pool_(pool) {
+  shapes_.reserve(inputs.size());
   for (const py::handle& item : inputs) {
+    if (py::isinstance<CudaArray>(item)) {
+      const auto& array = item.cast<const CudaArray&>();
+      inputs_.push_back(py::reinterpret_borrow<py::object>(item));
+      shapes_.push_back(array.shape());
+      views_.push_back({array.data(), shapes_.back().data(), shapes_.back().size(), array.dtype(),
+                        Place::kCuda});
+      continue;
+    }
     const auto array = py::array::ensure(item, py::array::c_style);
     if (!array) throw py::error_already_set();
     inputs_.push_back(array);
     shapes_.emplace_back(array.shape(), array.shape() + array.ndim());
+    views_.push_back({array.data(), shapes_.back().data(), shapes_.back().size(),
+                      ToDataType(array.dtype())});
   }
-  for (size_t i = 0; i < inputs_.size(); ++i) {
-    views_.push_back(
-        {inputs_[i].data(), shapes_[i].data(), shapes_[i].size(), ToDataType(inputs_[i].dtype())});
+}
+
+void ArrayContext::UseOutputs(const py::list& outputs) {
+  if (outputs.size() != outputs_.size()) {
+    Fail(ErrorCode::kInvalidArgument, "expected %zu outputs, got %zu", outputs_.size(),
+         outputs.size());
   }
+  for (size_t i = 0; i < outputs_.size(); ++i) outputs_[i] = outputs[i];
 }
 
 OutputView ArrayContext::Output(size_t index, const int64_t* dims, size_t rank) {
   const py::gil_scoped_acquire gil;
+  if (outputs_[index]) {
+    const auto& array = outputs_[index].cast<const CudaArray&>();
+    if (array.shape() != std::vector<int64_t>(dims, dims + rank) ||
+        array.dtype() != output_types_[index]) {
+      Fail(ErrorCode::kInvalidArgument, "the array for output %zu has another shape or dtype",
+           index);
+    }
+    return {array.data(), Place::kCuda};
+  }
   const std::vector<py::ssize_t> shape(dims, dims + rank);
-  outputs_[index] = py::array(ToNumpy(output_types_[index]), shape);
-  return {outputs_[index].mutable_data()};
+  py::array array(ToNumpy(output_types_[index]), shape);
+  outputs_[index] = array;
+  return {array.mutable_data()};
 }
 
 void ArrayContext::ParallelFor(void (*function)(void*, size_t), size_t total, void* user) {
@@ -63,7 +88,7 @@ void ArrayContext::ParallelFor(void (*function)(void*, size_t), size_t total, vo
 
 py::list ArrayContext::TakeOutputs() {
   py::list result;
-  for (py::array& output : outputs_) result.append(std::move(output));
+  for (py::object& output : outputs_) result.append(std::move(output));
   return result;
 }
 

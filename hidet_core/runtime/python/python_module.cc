@@ -7,6 +7,7 @@
 #include <pybind11/stl.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,16 +44,26 @@ class Constants {
 
 class PyExecutable {
  public:
-  PyExecutable(std::string_view plan, const py::list& items, ThreadPools& pools) : pools_(pools) {
+  PyExecutable(std::string_view plan, const py::list& items, const DeviceOptions& options,
+               ThreadPools& pools)
+      : pools_(pools) {
     const Constants constants(items);
     const auto* bytes = reinterpret_cast<const uint8_t*>(plan.data());
     const py::gil_scoped_release release;
-    executable_ =
-        Executable::Load(bytes, plan.size(), constants.views().data(), constants.views().size());
+    executable_ = Executable::Load(bytes, plan.size(), constants.views().data(),
+                                   constants.views().size(), options);
   }
 
-  py::list Run(const py::list& inputs, size_t threads) const {
+  ~PyExecutable() {
+    const py::gil_scoped_release release;  // waits for the device
+    executable_.reset();
+  }
+
+  py::list Run(const py::list& inputs, size_t threads, const std::optional<py::list>& outputs,
+               uintptr_t stream) const {
     ArrayContext context = MakeContext(inputs, threads);
+    if (outputs) context.UseOutputs(*outputs);
+    context.UseStream(reinterpret_cast<void*>(stream));
     {
       const py::gil_scoped_release release;
       executable_->Run(context);
@@ -113,13 +124,21 @@ void DefineErrors(py::module_& module) {
 }
 
 void DefineExecutable(py::module_& module, ThreadPools& pools) {
-  py::class_<PyExecutable>(module, "Executable", "A plan ready to run on NumPy arrays.")
-      .def(py::init([&pools](const py::bytes& plan, const py::list& constants) {
-             return std::make_unique<PyExecutable>(plan, constants, pools);
+  py::class_<PyExecutable>(module, "Executable", "A plan ready to run on its device.")
+      .def(py::init([&pools](const py::bytes& plan, const py::list& constants, int device_id,
+                             std::optional<size_t> memory_limit, bool use_graph) {
+             DeviceOptions options;
+             options.device_id = device_id;
+             options.memory_limit = memory_limit.value_or(SIZE_MAX);
+             options.use_graph = use_graph;
+             return std::make_unique<PyExecutable>(plan, constants, options, pools);
            }),
-           py::arg("plan"), py::arg("constants"))
+           py::arg("plan"), py::arg("constants"), py::arg("device_id") = 0,
+           py::arg("memory_limit") = py::none(), py::arg("use_graph") = true)
       .def("run", &PyExecutable::Run, py::arg("inputs"), py::arg("threads") = 1,
-           "The outputs for these inputs, in the plan's order.")
+           py::arg("outputs") = py::none(), py::arg("stream") = 0,
+           "The outputs for these inputs, in the plan's order. A plan for a GPU takes NumPy arrays "
+           "and CudaArrays; outputs: CudaArrays for the results; stream: a CUstream to run in.")
       .def("profile", &PyExecutable::Profile, py::arg("inputs"), py::arg("threads") = 1,
            "Run once; (name, tasks, pieces, seconds) of every launch that had tasks.")
       .def_property_readonly("name",
@@ -132,7 +151,10 @@ void DefineExecutable(py::module_& module, ThreadPools& pools) {
           "constant_bytes",
           [](const PyExecutable& self) { return self.executable().constant_bytes(); })
       .def_property_readonly(
-          "arena_bytes", [](const PyExecutable& self) { return self.executable().arena_bytes(); });
+          "arena_bytes", [](const PyExecutable& self) { return self.executable().arena_bytes(); })
+      .def_property_readonly("device", [](const PyExecutable& self) {
+        return self.executable().device() == DeviceKind::kCuda ? "cuda" : "cpu";
+      });
 }
 
 void DefineModule(py::module_& module) {

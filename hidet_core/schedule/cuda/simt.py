@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from hidet_core.base.errors import require
 from hidet_core.compute.dims import product
 from hidet_core.ir.dtypes import f32
-from hidet_core.ir.expr import Expr, cast, minimum, wrap
+from hidet_core.ir.expr import Expr, minimum, wrap
+from hidet_core.ir.widen import narrowed
 from hidet_core.lang import (
     barrier,
     build,
@@ -50,6 +51,7 @@ STEP_CYCLES = 12.0  # of a warp that runs alone, for a depth: reads, then what d
 ISSUED = 4  # instructions of warps that a multiprocessor starts in a cycle
 READ_CYCLES = 2.0  # of shared memory, for a warp's vectors of four, some of which are the same
 COPY_SLOTS = 4  # instructions of a thread for a vector on its way, beside its stores
+UNROLL = 8  # depths of a step
 OTHER_REGISTERS = 40  # of a thread, for addresses and loops
 
 
@@ -235,7 +237,7 @@ class _Block:
         down, across = self._pieces()
         part_a = register(f32, [self.rows], "part_a")
         part_b = register(f32, [self.cols], "part_b")
-        for k in unroll(self.config.block_k, "k"):
+        for k in self._depths():
             for part, tile, pieces in (
                 (part_a, self.a.tile, down),
                 (part_b, self.b.tile, across),
@@ -246,6 +248,12 @@ class _Block:
             for i in unroll(self.rows, "i"):
                 for j in unroll(self.cols, "j"):
                     self.sums[i, j] += part_a[i] * part_b[j]
+
+    def _depths(self) -> Iterator[Expr]:
+        """Those of a step: a loop over unrolled pieces, so that the code stays in its cache."""
+        for outer in range_(self.config.block_k // UNROLL, "k"):
+            for inner in unroll(UNROLL, "u"):
+                yield outer * UNROLL + inner
 
     def store(self, group: Expr) -> None:
         """The sums into the output."""
@@ -266,4 +274,4 @@ class _Block:
             n, first = col + step * vector, j + step * vector
             with when(n < wrap(self.view.cols)):
                 for lane in elements(vector):
-                    out.store(place, n + lane, cast(self.sums[i, first + lane], dtype))
+                    out.store(place, n + lane, narrowed(self.sums[i, first + lane], dtype))

@@ -1,0 +1,24 @@
+// Which launches of a plan must come before which, by the memory they use.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace hidet::cuda {
+
+// Bytes [begin, end) of a memory that a launch uses.
+struct Access {
+  uint32_t memory;
+  int64_t begin;
+  int64_t end;
+  bool stored;
+};
+
+// For each launch the earlier ones that it must wait for, so that every launch finds in memory what
+// it would find if they ran one after the other. Nothing that follows from other entries is listed.
+// accesses: of each launch.
+std::vector<std::vector<uint32_t>> FindDependencies(
+    const std::vector<std::vector<Access>>& accesses);
+
+}  // namespace hidet::cuda

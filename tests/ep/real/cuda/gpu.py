@@ -1,0 +1,46 @@
+"""Sessions on the emulated GPU, checked against the CPU provider."""
+
+import numpy as np
+import onnxruntime as ort
+
+from tests.ep.models import model, node, value
+from tests.ep.real.sessions import Checked, check, classifier, floats, open_session, reference
+
+__all__ = [
+    "Checked",
+    "classifier",
+    "floats",
+    "mixed",
+    "on_device",
+    "on_gpu",
+    "open_gpu",
+    "reference",
+]
+EXACT = {"target": "cuda", "allow_tf32": "0"}
+
+
+def on_gpu(made, feeds, settings_=None, tolerance=1e-5, **options):
+    """Outputs must be the CPU provider's, and no group may fail to compile."""
+    return check(made, feeds, {**EXACT, **options}, settings_, tolerance)
+
+
+def open_gpu(made, settings_=None, **options):
+    return open_session(made, {**EXACT, **options}, settings_)
+
+
+def on_device(array):
+    return ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array), "cuda", 0)
+
+
+def mixed():
+    """Three partitions of ours; CumSum between them stays with the CPU provider."""
+    nodes = [
+        node("Exp", ["x"], ["a"]),
+        node("CumSum", ["a", "axis"], ["b"]),
+        node("Add", ["a", "b"], ["c"]),
+        node("CumSum", ["c", "axis"], ["d"]),
+        node("Mul", ["d", "a"], ["e"]),
+        node("ReduceMax", ["e"], ["y"], axes=[1]),
+    ]
+    axis = {"axis": np.array(1, np.int64)}
+    return model(nodes, [value("x", ("N", 5))], [value("y", ("N", 1))], axis)
