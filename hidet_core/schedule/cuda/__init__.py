@@ -10,9 +10,10 @@ from .pool import Pool2d
 from .reduce import ReduceTemplate
 from .rows import Rows
 from .simt import Simt
+from .tensor_core import TensorCore
 
 TEMPLATES: tuple[Template, ...] = (
-    Depthwise(), Gemv(), Simt(), Rows(), Attention(), Pool2d(), Lrn(), Injective(),
+    Depthwise(), Gemv(), TensorCore(), Simt(), Rows(), Attention(), Pool2d(), Lrn(), Injective(),
     ReduceTemplate(),
 )  # fmt: skip
 
