@@ -11,10 +11,11 @@ from .reduce import ReduceTemplate
 from .rows import Rows
 from .simt import Simt
 from .tensor_core import TensorCore
+from .warpgroup import Warpgroup
 
 TEMPLATES: tuple[Template, ...] = (
-    Depthwise(), Gemv(), TensorCore(), Simt(), Rows(), Attention(), Pool2d(), Lrn(), Injective(),
-    ReduceTemplate(),
+    Depthwise(), Gemv(), Warpgroup(), TensorCore(), Simt(), Rows(), Attention(), Pool2d(), Lrn(),
+    Injective(), ReduceTemplate(),
 )  # fmt: skip
 
 __all__ = ["TEMPLATES"]
