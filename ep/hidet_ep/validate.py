@@ -21,13 +21,15 @@ import onnxruntime as ort
 from hidet_ep import zoo
 from hidet_ep.bench.compare import max_relative_error
 from hidet_ep.bench.machine import versions
-from hidet_ep.bench.providers import Provider, assignment, open_session, parse_provider
+from hidet_ep.bench.providers import Provider, alike, assignment, open_session, parse_provider
 from hidet_ep.bench.report import percent
 from hidet_ep.bench.tables import render_text
 from hidet_ep.handover import GraphReport, collect_reports
 
-TARGETS = {"cpu": "HidetEP:target=cpu"}  # target -> the provider under test
-TOLERANCES = {"float32": 1e-3}  # data type -> allowed error of the output's scale
+# target -> the provider under test
+TARGETS = {"cpu": "HidetEP:target=cpu", "cuda": "HidetEP:target=cuda"}
+# data type -> allowed error of the output's scale; tf32: float32 models, products in TF32
+TOLERANCES = {"float32": 1e-3, "tf32": 1e-2}
 CLAIMED_AT_LEAST = 0.99
 REFERENCE = parse_provider("cpu")
 
@@ -45,7 +47,8 @@ class Request:
 
     @property
     def provider(self) -> Provider:
-        return parse_provider(TARGETS[self.target])
+        provider = parse_provider(TARGETS[self.target])
+        return alike([provider], tf32="1" if self.dtype == "tf32" else "0")[0]
 
 
 @dataclass(frozen=True)
@@ -63,10 +66,14 @@ class Verdict:
 
 
 def validate(model: str, request: Request, provider: Provider | None = None) -> Verdict:
-    """One zoo model; `provider` in place of the target's (the tests validate the CPU provider)."""
+    """A zoo model, or a file as it is; `provider` in place of the target's (the tests validate the
+    CPU provider).
+    """
     provider = provider or request.provider
     batch = request.batches[0] if len(request.batches) == 1 else "N"
-    path = zoo.path(model, request.seed, batch, request.image)
+    path, name = Path(model), Path(model).stem
+    if not path.is_file():
+        path, name = zoo.path(model, request.seed, batch, request.image), model
     feeds = [zoo.inputs(path, request.seed, {"N": size}) for size in request.batches]
     reference = _run_all(open_session(path, REFERENCE, request.threads), feeds)
     try:
@@ -76,11 +83,11 @@ def validate(model: str, request: Request, provider: Provider | None = None) -> 
         create_s = time.perf_counter() - start
         outputs = _run_all(session, feeds)
     except Exception as error:  # whatever a provider raises is a finding
-        return Verdict(model, problems=(" ".join(str(error).split()),))
+        return Verdict(name, problems=(" ".join(str(error).split()),))
     claims = assignment(session, provider)
     errors = [max_relative_error(*pair) for pair in zip(outputs, reference, strict=True)]
     verdict = Verdict(
-        model,
+        name,
         claims.nodes,
         claims.claimed,
         claims.partitions,

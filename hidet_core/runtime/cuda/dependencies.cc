@@ -1,11 +1,13 @@
 #include "hidet_core/runtime/cuda/dependencies.h"
 
+#include <algorithm>
+
 namespace hidet::cuda {
 namespace {
 
 bool Conflict(const Access& left, const Access& right) {
-  return (left.stored || right.stored) && left.memory == right.memory && left.begin < right.end &&
-         right.begin < left.end;
+  return (left.stored || right.stored) && left.memory == right.memory &&
+         std::max(left.begin, right.begin) < std::min(left.end, right.end);
 }
 
 bool Conflict(const std::vector<Access>& left, const std::vector<Access>& right) {

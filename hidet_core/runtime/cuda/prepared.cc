@@ -195,19 +195,31 @@ void Prepared::MakeGraph() {
 // Edges are where memory demands them, so that independent branches run side by side.
 void Prepared::AddNodes() {
   const std::vector<std::vector<uint32_t>> before = FindDependencies(accesses_);
-  std::vector<CUgraphNode> after;
   nodes_.clear();
-  for (size_t i = 0; i < steps_.size(); ++i) {
-    after.clear();
-    for (const uint32_t earlier : before[i]) after.push_back(nodes_[earlier]);
-    const CUDA_KERNEL_NODE_PARAMS parameters = NodeParameters(steps_[i]);
-    CUgraphNode node = nullptr;
-    loaded_.device().Check(loaded_.device().functions().GraphAddKernelNode(
-                               &node, graph_, after.data(), after.size(), &parameters),
-                           "cuGraphAddKernelNode", steps_[i].spec->name.c_str());
-    nodes_.push_back(node);
-    steps_[i].is_changed = false;
-  }
+  for (size_t i = 0; i < steps_.size(); ++i) AddNode(steps_[i], before[i]);
+}
+
+// A kernel that waits by itself for the one before it may start early, where that is but one.
+void Prepared::AddNode(Step& step, const std::vector<uint32_t>& before) {
+  const Device& device = loaded_.device();
+  const DriverFunctions& f = device.functions();
+  const bool is_early =
+      step.kernel->dependent && before.size() == 1 && f.GraphAddDependencies != nullptr;
+  std::vector<CUgraphNode> after;
+  for (const uint32_t earlier : before) after.push_back(nodes_[earlier]);
+  const CUDA_KERNEL_NODE_PARAMS parameters = NodeParameters(step);
+  CUgraphNode node = nullptr;
+  device.Check(f.GraphAddKernelNode(&node, graph_, after.data(), is_early ? 0 : after.size(),
+                                    &parameters),
+               "cuGraphAddKernelNode", step.spec->name.c_str());
+  nodes_.push_back(node);
+  step.is_changed = false;
+  if (!is_early) return;
+  CUgraphEdgeData edge{};
+  edge.from_port = CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC;
+  edge.type = CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC;
+  device.Check(f.GraphAddDependencies(graph_, after.data(), &node, &edge, 1),
+               "cuGraphAddDependencies", step.spec->name.c_str());
 }
 
 }  // namespace hidet::cuda

@@ -86,6 +86,7 @@ class Prepared {
   CUDA_KERNEL_NODE_PARAMS NodeParameters(const Step& step);
   void MakeGraph();
   void AddNodes();
+  void AddNode(Step& step, const std::vector<uint32_t>& before);
 
   const LoadedPlan& loaded_;
   const PlanData& plan_;
