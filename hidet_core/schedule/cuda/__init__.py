@@ -2,6 +2,7 @@
 
 from ..template import Template
 from .attention import Attention
+from .attention_mma import AttentionMma
 from .depthwise import Depthwise
 from .gemv import Gemv
 from .injective import Injective
@@ -14,8 +15,8 @@ from .tensor_core import TensorCore
 from .warpgroup import Warpgroup
 
 TEMPLATES: tuple[Template, ...] = (
-    Depthwise(), Gemv(), Warpgroup(), TensorCore(), Simt(), Rows(), Attention(), Pool2d(), Lrn(),
-    Injective(), ReduceTemplate(),
+    Depthwise(), Gemv(), Warpgroup(), TensorCore(), Simt(), Rows(), AttentionMma(), Attention(),
+    Pool2d(), Lrn(), Injective(), ReduceTemplate(),
 )  # fmt: skip
 
 __all__ = ["TEMPLATES"]

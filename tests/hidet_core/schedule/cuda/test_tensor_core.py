@@ -224,7 +224,7 @@ def test_rejections_name_the_limit():
         ({}, "196608 bytes of shared memory > 101376 on sm_86"),
         ({"stages": 2, "warp_m": 128}, "registers > 255"),
         ({"stages": 2, "block_n": 32, "splits": 16}, "8 steps in all"),
-        ({"stages": 2, "block_m": 512, "block_n": 32}, "a tile of 512 rows, the problem has 256"),
+        ({"stages": 2, "block_m": 512, "block_k": 32, "block_n": 32}, "a tile of 512 rows"),
     ):
         with pytest.raises(Rejected, match=why):
             template.check(problem, replace(config, **change), sm_86)
