@@ -6,8 +6,9 @@ output. In: a name, a seed, a batch (int or symbol), an image size; out: an onnx
 path of a file written once into the cache folder. Equal arguments give equal bytes.
 """
 
+from hidet_ep.zoo.halves import in_half, rounded
 from hidet_ep.zoo.light import build, names
 from hidet_ep.zoo.samples import inputs
 from hidet_ep.zoo.store import folder, path
 
-__all__ = ["build", "folder", "inputs", "names", "path"]
+__all__ = ["build", "folder", "in_half", "inputs", "names", "path", "rounded"]

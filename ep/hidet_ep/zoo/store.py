@@ -12,9 +12,10 @@ from pathlib import Path
 
 import onnx
 
-from hidet_ep.zoo import light, weights
+from hidet_ep.zoo import halves, light, weights
+from hidet_ep.zoo.halves import in_half, rounded
 
-RECIPE = (light, weights)
+RECIPE = (halves, light, weights)
 
 
 def folder() -> Path:
@@ -22,11 +23,23 @@ def folder() -> Path:
     return _cache_root() / "zoo"
 
 
-def path(name: str, seed: int = 0, batch: int | str = 1, image: int = light.FULL_IMAGE) -> Path:
-    """The file of this model; built on first use."""
-    file = folder() / f"{name}-b{batch}-i{image}-s{seed}-{_digest()}.onnx"
+FORMS = {"float32": lambda model: model, "float16": in_half, "rounded": rounded}
+
+
+def path(
+    name: str,
+    seed: int = 0,
+    batch: int | str = 1,
+    image: int = light.FULL_IMAGE,
+    form: str = "float32",
+) -> Path:
+    """The file of this model; built on first use. form: float32, float16, or rounded: the float32
+    twin of the latter (halves.py).
+    """
+    suffix = "" if form == "float32" else f"-{form}"
+    file = folder() / f"{name}-b{batch}-i{image}-s{seed}{suffix}-{_digest()}.onnx"
     if not file.exists():
-        _write(light.build(name, seed, batch, image), file)
+        _write(FORMS[form](light.build(name, seed, batch, image)), file)
     return file
 
 
