@@ -86,14 +86,15 @@ class Product:
         }
         self.arrays = [arrays[plan.buffers[arg.buffer].kind] for arg in launch.args]
         self.tasks, self.module = launch.tasks, Module(code.image)
-        self.address = self.module.address(code.symbol)
+        self.address, self.workspace = self.module.address(code.symbol), code.shared_bytes
         self.measure()
         expected = self.x.astype(np.float64) @ weights
         self.error = float(np.abs(out - expected).max() / np.abs(expected).max())
 
     def measure(self) -> float:
         """GFLOP/s of one core, now."""
-        (seconds,) = measure(self.address, self.arrays, [], self.tasks, threads=1, repeats=1)
+        call = (self.address, self.arrays, [], self.tasks)
+        (seconds,) = measure(*call, threads=1, repeats=1, workspace_bytes=self.workspace)
         return 1e-9 * self.flops / seconds
 
 

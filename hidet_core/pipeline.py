@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 
 from .build import Builder, KernelCache, assembly, is_installed
-from .codegen import emit_for, launch_of
+from .codegen import emit_for, launch_of, workspace_bytes
 from .fusion import fuse_epilogue, fuse_prologue, name_shared, trim_signature
 from .graph.graph import Graph, consumers
 from .graph.groups import form_groups
@@ -123,9 +123,9 @@ def _compile_configs(
 
 
 def _block(program: Program, target: Target) -> tuple[int, int]:
-    """Threads of a block and its bytes of shared memory; nothing on a CPU."""
+    """What a launch needs: a block's threads and shared memory, on a CPU a thread's workspace."""
     if target.kind == "cpu":
-        return 0, 0
+        return 0, workspace_bytes(program)
     launch = launch_of(program)
     return launch.threads, launch.shared_bytes
 

@@ -18,7 +18,7 @@ import numpy as np
 from hidet_core import _runtime
 from hidet_core.base.errors import BadOption
 from hidet_core.build import Builder, KernelCache, assembly
-from hidet_core.codegen import emit, interpret
+from hidet_core.codegen import emit, interpret, workspace_bytes
 from hidet_core.ir.printer import text
 from hidet_core.ir.stmt import Program
 from hidet_core.lang import program as record
@@ -79,7 +79,8 @@ class ArrayKernel:
         if self.target == "interp":
             return self.interpret(*arrays)
         scalars, tasks = self._signature.bind(arrays)
-        _runtime.launch(self.compile()._address, list(arrays), scalars, tasks, threads)
+        address, need = self.compile()._address, workspace_bytes(self.program)
+        _runtime.launch(address, list(arrays), scalars, tasks, threads, need)
 
     def interpret(self, *arrays: np.ndarray) -> None:
         """Run in NumPy, slowly: accesses out of bounds, reads of what was never written and tasks
@@ -92,8 +93,8 @@ class ArrayKernel:
         """The seconds that each of `repeats` runs took, after one that is not counted."""
         self(*arrays, threads=threads)
         scalars, tasks = self._signature.bind(arrays)
-        address = self.compile()._address
-        return _runtime.measure(address, list(arrays), scalars, tasks, threads, repeats)
+        address, need = self.compile()._address, workspace_bytes(self.program)
+        return _runtime.measure(address, list(arrays), scalars, tasks, threads, repeats, need)
 
     def __repr__(self) -> str:
         return f"<kernel {self.name} for {self.target}>"

@@ -9,9 +9,9 @@ from hidet_core.target import Target
 
 from .cuda import emit_cuda, launch_of
 from .interpreter import interpret
-from .llvm import emit
+from .llvm import emit, workspace_bytes
 
-__all__ = ["emit", "emit_cuda", "emit_for", "interpret", "launch_of"]
+__all__ = ["emit", "emit_cuda", "emit_for", "interpret", "launch_of", "workspace_bytes"]
 
 
 def emit_for(program: Program, target: Target) -> str:

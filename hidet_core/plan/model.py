@@ -57,9 +57,10 @@ class Buffer:
 class KernelCode:
     """A function of an image. Kernels with equal images share the loaded code.
 
-    On a CPU the image is an ELF relocatable object, `threads` is 0, and the C signature
+    On a CPU the image is an ELF relocatable object, `threads` is 0, `shared_bytes` are those of a
+    thread's workspace, and the C signature is
         void symbol(void* const* args, const int64_t* scalars,
-                    int64_t task_begin, int64_t task_end)
+                    int64_t task_begin, int64_t task_end, void* workspace)
     For CUDA it is what cuModuleLoadData takes; a block per task has `threads` threads and
     `shared_bytes` of dynamic shared memory; parameters are the pointers, then the scalars (i64).
     dependent: the kernel waits by itself (griddepcontrol.wait) for those before it, so it may start

@@ -39,7 +39,8 @@ void Frame::MakeCalls() {
     const int64_t tasks = binding_.Tasks(launch);
     if (tasks > 0) {
       calls_.push_back({loaded_.function(launch.kernel), args_.data() + arg_slot,
-                        scalars_.data() + scalar_slot, tasks, launch.work_ns});
+                        scalars_.data() + scalar_slot, tasks, launch.work_ns,
+                        plan_.kernels[launch.kernel].shared_bytes});
       launches_.push_back(&launch);
     }
     for (const ArgumentSpec& arg : launch.args) SetArgument(arg, arg_slot++, launch);

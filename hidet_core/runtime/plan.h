@@ -41,8 +41,8 @@ struct BufferSpec {
 struct KernelSpec {
   std::string symbol;
   uint32_t image;
-  uint32_t threads;  // of a block on a GPU
-  uint32_t shared_bytes;
+  uint32_t threads;  // of a block on a GPU; 0: CPU code
+  uint32_t shared_bytes;  // of a block; of CPU code: of a thread's workspace
   bool dependent;  // waits by itself for the kernels before it
 };
 

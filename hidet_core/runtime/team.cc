@@ -33,6 +33,18 @@ void Team::Split(const std::vector<KernelCall>& calls, size_t threads) {
   calls_ = &calls;
   threads_ = threads;
   for (size_t i = 0; i < calls.size(); ++i) SplitCall(i);
+  MakeWorkspaces();
+}
+
+// Members touch their own first, so that each lies near its member.
+void Team::MakeWorkspaces() {
+  size_t largest = 0;
+  for (const KernelCall& call : *calls_) largest = std::max(largest, call.workspace_bytes);
+  const size_t page = Pages::page_bytes();
+  workspace_bytes_ = std::max(workspace_bytes_, (largest + page - 1) / page * page);
+  if (workspaces_.bytes() >= workspace_bytes_ * threads_) return;
+  workspaces_ = Pages();
+  workspaces_ = Pages(workspace_bytes_ * threads_);
 }
 
 void Team::SplitCall(size_t index) {
@@ -78,6 +90,7 @@ void Team::Help(size_t index, size_t member) {
   Progress& progress = progress_[index];
   if (progress.done.load(std::memory_order_relaxed) == call.tasks) return;
   Range* ranges = &ranges_[index * threads_];
+  uint8_t* const workspace = workspaces_.data() + member * workspace_bytes_;
   int64_t done = 0;
   for (size_t i = 0; i < threads_; ++i) {
     Range& range = ranges[(member + i) % threads_];
@@ -85,7 +98,7 @@ void Team::Help(size_t index, size_t member) {
       const int64_t begin = range.next.fetch_add(progress.grain, std::memory_order_relaxed);
       const int64_t end = std::min(range.end, begin + progress.grain);
       if (begin >= end) break;
-      call.function(call.args, call.scalars, begin, end);
+      call.function(call.args, call.scalars, begin, end, workspace);
       done += end - begin;
     }
   }

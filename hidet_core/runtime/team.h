@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "hidet_core/runtime/launch.h"
+#include "hidet_core/runtime/pages.h"
 #include "hidet_core/runtime/run_context.h"
 
 namespace hidet {
@@ -21,7 +22,8 @@ namespace hidet {
 class Team {
  public:
   // Plans how `threads` members share the calls. `calls` must not move until the next Split.
-  // Allocates for calls.capacity() calls, so that more calls up to that cost no allocation.
+  // Allocates for calls.capacity() calls, so that more calls up to that cost no allocation; and the
+  // largest workspace of the calls for each member. Throws kFail if the system gives no memory.
   void Split(const std::vector<KernelCall>& calls, size_t threads);
 
   // Runs all calls. There must be as many workers as Split was told.
@@ -46,6 +48,7 @@ class Team {
 
   static void RunMember(void* team, size_t member);
   void SplitCall(size_t index);
+  void MakeWorkspaces();
   void Help(size_t index, size_t member);
   void Await(size_t index) const;
 
@@ -55,6 +58,8 @@ class Team {
   size_t call_capacity_ = 0;
   std::unique_ptr<Range[]> ranges_;       // [call][member]
   std::unique_ptr<Progress[]> progress_;  // [call]
+  size_t workspace_bytes_ = 0;            // of a member
+  Pages workspaces_;                      // [member]
 };
 
 int64_t NowNs();

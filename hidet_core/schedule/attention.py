@@ -7,10 +7,10 @@ computes which product when.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from hidet_core.ir.expr import Buffer, Expr, cast, is_const, load, wrap
+from hidet_core.ir.expr import Buffer, Expr, cast, is_const, load, select, wrap
 
 from .problem import Problem
 from .reducing import find_reduce, instantiate, with_total
@@ -60,14 +60,40 @@ class Heads:
         value = load(buffer, *_batch_index(buffer, batch), row, column)
         return cast(value, self.problem.definitions[0].out.dtype)
 
-    def score(self, batch: Sequence[Expr], query: Expr, key: Expr, product: Expr) -> Expr:
-        """The score of a pair, of the product of its query and key: scaled and masked."""
+    @property
+    def has_row_mask(self) -> bool:
+        """Whether the mask has one row for all queries, which is worth keeping at hand."""
+        if not self.has_mask:
+            return False
+        shape = self.problem.inputs[3].shape
+        return not is_const(shape[-1], 1) and (len(shape) < 2 or is_const(shape[-2], 1))
+
+    def mask_number(self, batch: Sequence[Expr], key: Expr) -> Expr:
+        """An element of a mask of one row as a number: 1 and 0 of a bool."""
+        buffer = self.problem.inputs[3]
+        index = (*_batch_index(buffer, batch), *((0, key) if len(buffer.shape) > 1 else (key,)))
+        value = load(buffer, *index)
+        dtype = self.problem.definitions[0].out.dtype
+        return select(value, 1.0, 0.0) if value.dtype.is_bool else cast(value, dtype)
+
+    def score(
+        self, pair: tuple[Expr, ...], product: Expr, mask: Callable[[], Expr] | None = None
+    ) -> Expr:
+        """The score of a pair (*batch, query, key), of the product of the two: scaled and masked.
+        mask: the mask's number, where it is at hand.
+        """
         scores = self.problem.definitions[0]
-        axes = dict(zip(scores.axes, (*batch, query, key), strict=True))
-        value = instantiate(scores.value, axes, {})
+        axes = dict(zip(scores.axes, pair, strict=True))
+        known = {} if mask is None else {self.problem.inputs[3]: self._mask_value(mask())}
+        value = instantiate(scores.value, axes, known)
         node = find_reduce(value)
         assert node is not None, "scores are sums"
         return with_total(value, node, product)
+
+    def _mask_value(self, number: Expr) -> Expr:
+        """What the definition wants of a number that was kept."""
+        dtype = self.problem.inputs[3].dtype
+        return number > 0.5 if dtype.is_bool else cast(number, dtype)
 
     def result(self, at: Sequence[Expr], mixed: Expr, total: Expr) -> Expr:
         """The result at an index, of the sum of values by weights and the sum of weights."""

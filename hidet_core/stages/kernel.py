@@ -34,8 +34,9 @@ class PartitionReport:
 class Kernel:
     """program: scheduled and fused; image: its machine code, once compiled; trace: its own.
 
-    launch: threads of a block and its bytes of shared memory, (0, 0) on a CPU. others: the same
-    draft with the next configs, should the compiler reject this one.
+    launch: threads of a block and its bytes of shared memory; on a CPU 0, and the bytes of a
+    thread's workspace. others: the same draft with the next configs, should the compiler reject
+    this one.
     """
 
     draft: Draft

@@ -24,7 +24,7 @@ def gpu(ordinal: int = 0) -> Cuda:
     """
     try:
         found = _runtime.cuda_device(ordinal)
-    except (AttributeError, RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError) as error:
         raise Unsupported(f"CUDA device {ordinal}", str(error)) from error
     return described(found)
 

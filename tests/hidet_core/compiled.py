@@ -17,7 +17,7 @@ import pytest
 
 from hidet_core._runtime import Executable
 from hidet_core.build.llvm import compile_object
-from hidet_core.codegen import emit, interpret
+from hidet_core.codegen import emit, interpret, workspace_bytes
 from hidet_core.compute.dims import simplify
 from hidet_core.compute.evaluate import dim_value
 from hidet_core.compute.types import TensorType
@@ -137,6 +137,9 @@ class Compiled:
         for kernel in self.kernels:
             if not kernel.image.done():
                 program = lowered(kernel.program)
+                need = workspace_bytes(kernel.program)
+                assert need == workspace_bytes(program)  # lowering changes no buffer
+                kernel.launch = (0, need)
                 kernel.image.set_result(compile_object(emit(program), self.target))
         plan, constants = assemble(self.graph, self.storage, self.kernels)
         return Executable(serialize(plan), constants)

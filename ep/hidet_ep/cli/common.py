@@ -15,7 +15,8 @@ FATAL_ONLY = 4
 
 
 def add_model_arguments(command: argparse.ArgumentParser) -> None:
-    command.add_argument("model", help=f"an .onnx file, or one of {', '.join(zoo.names())}")
+    known = ", ".join((*zoo.names(), *zoo.written()))
+    command.add_argument("model", help=f"an .onnx file, or one of {known}")
     command.add_argument(
         "-o",
         "--option",
@@ -28,7 +29,7 @@ def add_model_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def model_path(args: argparse.Namespace) -> Path:
-    if args.model in zoo.names():
+    if args.model in (*zoo.names(), *zoo.written()):
         return zoo.path(args.model)
     path = Path(args.model)
     if not path.is_file():

@@ -8,14 +8,22 @@ digest of the recipe's source and of the onnx version: a new recipe never meets 
 import hashlib
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
 
-from hidet_ep.zoo import halves, light, weights
-from hidet_ep.zoo.halves import in_half, rounded
+from hidet_ep.zoo import bert_graph, encoder, gpt2_graph, halves, images, light, nodes, weights
+from hidet_ep.zoo.nodes import Size
 
-RECIPE = (halves, light, weights)
+RECIPE = (light, weights, nodes, encoder, bert_graph, gpt2_graph, images, halves)
+FORMS = {
+    "float32": lambda model: model,
+    "float16": halves.in_half,
+    "rounded": halves.rounded,
+}
+WRITTEN = ("bert", "gpt2", "inception_v3", "mobilenet_v2")
+SEQUENCE = 128
 
 
 def folder() -> Path:
@@ -23,7 +31,9 @@ def folder() -> Path:
     return _cache_root() / "zoo"
 
 
-FORMS = {"float32": lambda model: model, "float16": in_half, "rounded": rounded}
+def written() -> tuple[str, ...]:
+    """The models besides `names()` that `path` knows: those that are written here."""
+    return WRITTEN
 
 
 def path(
@@ -39,8 +49,24 @@ def path(
     suffix = "" if form == "float32" else f"-{form}"
     file = folder() / f"{name}-b{batch}-i{image}-s{seed}{suffix}-{_digest()}.onnx"
     if not file.exists():
-        _write(FORMS[form](light.build(name, seed, batch, image)), file)
+        _write(FORMS[form](_build(name, seed, batch, image)), file)
     return file
+
+
+def _build(name: str, seed: int, batch: Size, image: int) -> onnx.ModelProto:
+    """A model at its published sizes; transformers have a sequence of SEQUENCE and no image."""
+    match name:
+        case "bert":
+            return bert_graph.bert(encoder.Sizes(batch=batch, sequence=SEQUENCE), seed=seed)
+        case "gpt2":
+            return gpt2_graph.gpt2(
+                replace(gpt2_graph.GPT2, batch=batch, sequence=SEQUENCE), seed=seed
+            )
+        case "mobilenet_v2":
+            return images.mobilenet_v2(image, batch, seed=seed)
+        case "inception_v3":
+            return images.inception_v3(image, batch, seed=seed)
+    return light.build(name, seed, batch, image)
 
 
 def _write(model: onnx.ModelProto, file: Path) -> None:

@@ -129,7 +129,7 @@ HT_DEV void ht_grid_launch_dependents() { HT_ASM("griddepcontrol.launch_dependen
 #else  // the emulated device
 
 #define HT_EMU (hidet_emu::table->async)
-#define HT_LINE int line = __builtin_LINE()
+#define HT_AT_LINE int line = __builtin_LINE()
 
 HT_DEV u32 ht_shared_address(const void* place) { return HT_EMU->shared_address(place); }
 HT_DEV void ht_mbarrier_init(u64* barrier, u32 arrivals) {
@@ -185,10 +185,10 @@ template <int Pending>
 HT_DEV void ht_tensor_store_wait_read() {
   HT_EMU->store_wait(Pending, true);
 }
-HT_DEV void ht_named_barrier(int number, int threads, HT_LINE) {
+HT_DEV void ht_named_barrier(int number, int threads, HT_AT_LINE) {
   hidet_emu::table->barrier(number, threads, line);
 }
-HT_DEV void ht_named_barrier_arrive(int number, int threads, HT_LINE) {
+HT_DEV void ht_named_barrier_arrive(int number, int threads, HT_AT_LINE) {
   HT_EMU->barrier_arrive(number, threads, line);
 }
 HT_DEV void ht_wgmma_fence() { HT_EMU->mma_fence(); }
@@ -198,12 +198,12 @@ HT_DEV void ht_wgmma_wait() {
   HT_EMU->mma_wait(Pending);
 }
 template <int Registers>
-HT_DEV void ht_registers_increase(HT_LINE) {
+HT_DEV void ht_registers_increase(HT_AT_LINE) {
   hidet_emu::Vote("setmaxnreg.inc", 0xffffffffu, Registers, line);
   HT_EMU->set_registers(Registers, true);
 }
 template <int Registers>
-HT_DEV void ht_registers_decrease(HT_LINE) {
+HT_DEV void ht_registers_decrease(HT_AT_LINE) {
   hidet_emu::Vote("setmaxnreg.dec", 0xffffffffu, Registers, line);
   HT_EMU->set_registers(Registers, false);
 }
@@ -211,7 +211,7 @@ HT_DEV void ht_grid_wait() { HT_EMU->grid_wait(); }
 HT_DEV void ht_grid_launch_dependents() { HT_EMU->grid_launch(); }
 
 #undef HT_EMU
-#undef HT_LINE
+#undef HT_AT_LINE
 
 #endif
 

@@ -1,7 +1,7 @@
 """A lowered program as LLVM IR text.
 
 in:  a lowered Program (ir/stmt.py)      out: a module that defines
-     void name(ptr args, ptr scalars, i64 begin, i64 end)
+     void name(ptr args, ptr scalars, i64 begin, i64 end, ptr workspace)
 which loads pointers and scalars and calls an inner function that loops over the tasks [begin, end);
 its pointers are `noalias` except those the caller names.  Invariant: an expression object is
 emitted once per scope that needs it; values read from memory that the program writes are kept until
@@ -19,6 +19,7 @@ from hidet_core.ir.stmt import For, If, Let, Prefetch, Program, Seq, Stmt, Store
 
 from ..text import Module, Writer
 from .values import FRESH, NONNEG, Value, Values
+from .workspace import ALIGNMENT, workspace_offsets
 
 
 class Loop(NamedTuple):
@@ -58,9 +59,13 @@ def _entry(program: Program) -> str:
             f"  %n{i} = load i64, ptr %r{i}, align 8",
         ]
         arguments.append(f"i64 %n{i}")
+    for i, offset in enumerate(workspace_offsets(program).values()):
+        lines.append(f"  %w{i} = getelementptr i8, ptr %workspace, i64 {offset}")
+        arguments.append(f"ptr %w{i}")
     call = ", ".join([*arguments, "i64 %begin", "i64 %end"])
+    abi = "ptr %args, ptr %scalars, i64 %begin, i64 %end, ptr %workspace"
     return "\n".join([
-        f'define void @"{program.name}"(ptr %args, ptr %scalars, i64 %begin, i64 %end) nounwind {{',
+        f'define void @"{program.name}"({abi}) nounwind {{',
         *lines, f'  call void @"{program.name}.tasks"({call})', "  ret void", "}",
     ])  # fmt: skip
 
@@ -83,6 +88,8 @@ class Emitter:
         w.do("ret void")
         parameters = [f"ptr {_promises(b, may_alias)} %p{i}" for i, b in enumerate(program.params)]
         parameters += [f"i64 %n{i}" for i in range(len(program.scalars))]
+        large = range(len(workspace_offsets(program)))
+        parameters += [f"ptr noalias align {ALIGNMENT} %w{i}" for i in large]
         heading = ", ".join([*parameters, "i64 %begin", "i64 %end"])
         name = f'@"{program.name}.tasks"({heading})'
         return f"define internal void {name} noinline nounwind {{\n{w.body()}\n}}"

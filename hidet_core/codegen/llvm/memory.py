@@ -2,24 +2,23 @@
 
 A flat index is classified once: `Ramp(base, 1)` is a contiguous access, a small constant stride a
 few contiguous ones and shuffles, `Broadcast` a scalar one, anything else a gather or scatter.
-Locals are arrays on the stack, unless `registers` can keep them.
+Locals are arrays on the stack or, large ones, in the workspace, unless `registers` can keep them.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 from hidet_core.base.errors import CompilerBug
 from hidet_core.ir.dtypes import DType, boolean, u8
-from hidet_core.ir.expr import Buffer, Const, Expr, Load, Ramp, is_const
+from hidet_core.ir.expr import Buffer, Expr, Load, Ramp, is_const
 from hidet_core.ir.stmt import Prefetch, Program, Store
 
 from ..text import Writer, literal, mangled, memory_type, type_name
 from .access import contiguous, one_place
 from .registers import Registers
+from .workspace import elements, workspace_offsets
 
-MAX_LOCAL_BYTES = 1 << 20  # a task's locals live on the stack of a pool thread
 MAX_SHUFFLED_STRIDE = 4
 Refs = Callable[[Expr], str]
 
@@ -34,8 +33,10 @@ class Memory:
         self.refs = refs
         self.pointers = {id(b): f"%p{i}" for i, b in enumerate(program.params)}
         self.registers = Registers(writer, program, refs)
+        places = workspace_offsets(program)
+        self.pointers |= {id(b): f"%w{i}" for i, b in enumerate(places)}
         for buffer in program.locals:
-            if buffer not in self.registers:
+            if buffer not in self.registers and buffer not in places:
                 self.pointers[id(buffer)] = self._array(buffer)
 
     def load(self, node: Load) -> str:
@@ -92,17 +93,8 @@ class Memory:
         return self.w.op(f"select {type_name(mask.dtype)} {self.refs(mask)}, {chosen}")
 
     def _array(self, buffer: Buffer) -> str:
-        size = math.prod(n.value if isinstance(n, Const) else n for n in buffer.shape)
-        if not isinstance(size, int):
-            raise CompilerBug(
-                "codegen", f"local buffer {buffer.name} has a symbolic shape {buffer.shape}"
-            )
-        if size * buffer.dtype.bytes > MAX_LOCAL_BYTES:
-            raise CompilerBug(
-                "codegen",
-                f"local buffer {buffer.name} has {size} elements: too large for the stack",
-            )
-        return self.w.alloca(f"[{max(size, 1)} x {memory_type(buffer.dtype)}]", 64)
+        size = max(elements(buffer), 1)
+        return self.w.alloca(f"[{size} x {memory_type(buffer.dtype)}]", 64)
 
     def _address(self, buffer: Buffer, index: str) -> str:
         pointer = self.pointers.get(id(buffer))

@@ -76,7 +76,7 @@ bool AllJoined(const Graph& graph, const std::vector<GraphNode*>& tail) {
   return reached.size() == graph.nodes.size();
 }
 
-// Programmatic edges let the second node start early; starting it later is right as well.
+// A programmatic edge lets the second kernel start before the first one has ended.
 CUresult AddDependencies(CUgraph graph, const CUgraphNode* from, const CUgraphNode* to,
                          const CUgraphEdgeData* edges, size_t count) {
   return Enter([&](State& state) {
@@ -84,10 +84,21 @@ CUresult AddDependencies(CUgraph graph, const CUgraphNode* from, const CUgraphNo
     for (size_t index = 0; index < count; ++index) {
       owner.IndexOf(Node(from[index]));
       owner.IndexOf(Node(to[index]));
-      if (edges != nullptr && edges[index].type > 1) {
-        throw Fault{CUDA_ERROR_INVALID_VALUE, Format("edge type %d", edges[index].type)};
+      if (edges == nullptr || edges[index].type == CU_GRAPH_DEPENDENCY_TYPE_DEFAULT) {
+        Node(to[index])->after.push_back(Node(from[index]));
+        continue;
+      }
+      const bool kernels = Node(from[index])->type == CU_GRAPH_NODE_TYPE_KERNEL &&
+                           Node(to[index])->type == CU_GRAPH_NODE_TYPE_KERNEL;
+      if (edges[index].type != CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC || !kernels ||
+          edges[index].from_port == 0) {
+        throw Fault{CUDA_ERROR_INVALID_VALUE,
+                    Format("edge %zu of type %d from port %d: programmatic edges (1) go from a "
+                           "kernel's port 1 or 2 to a kernel",
+                           index, edges[index].type, edges[index].from_port)};
       }
       Node(to[index])->after.push_back(Node(from[index]));
+      Node(to[index])->early_after.push_back(Node(from[index]));
     }
   });
 }

@@ -18,7 +18,7 @@ void RequireKnown(const CUlaunchAttribute& attribute) {
   const auto& cluster = attribute.value.clusterDim;
   const bool one = cluster.x <= 1 && cluster.y <= 1 && cluster.z <= 1;
   switch (attribute.id) {
-    case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION: return;  // may run later, too
+    case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION: return;
     case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
       if (one) return;
       throw Fault{CUDA_ERROR_NOT_SUPPORTED, "the emulator has no clusters of blocks"};
@@ -27,6 +27,11 @@ void RequireKnown(const CUlaunchAttribute& attribute) {
       throw Fault{CUDA_ERROR_NOT_SUPPORTED, "the emulator runs one block after the other"};
   }
   throw Fault{CUDA_ERROR_NOT_SUPPORTED, Format("launch attribute %d", attribute.id)};
+}
+
+bool IsProgrammatic(const CUlaunchAttribute& attribute) {
+  return attribute.id == CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION &&
+         attribute.value.programmaticStreamSerializationAllowed != 0;
 }
 
 CUresult LoadModule(CUmodule* module, const void* image) {
@@ -131,16 +136,19 @@ HIDET_EMU_API cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid
 
 HIDET_EMU_API cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction function,
                                void** parameters, void** extra) {
-  const CUresult result = Enter([&](State&) {
+  return Enter([&](State& state) {
     RequireArgument(config, "config");
+    bool programmatic = false;
     for (unsigned index = 0; index < config->numAttrs; ++index) {
       RequireKnown(config->attrs[index]);
+      programmatic |= IsProgrammatic(config->attrs[index]);
     }
+    state.Submit(config->hStream,
+                 MakeLaunch(state, {function,
+                                    {config->gridDimX, config->gridDimY, config->gridDimZ},
+                                    {config->blockDimX, config->blockDimY, config->blockDimZ},
+                                    config->sharedMemBytes, parameters, extra, programmatic}));
   });
-  if (result != CUDA_SUCCESS) return result;
-  return cuLaunchKernel(function, config->gridDimX, config->gridDimY, config->gridDimZ,
-                        config->blockDimX, config->blockDimY, config->blockDimZ,
-                        config->sharedMemBytes, config->hStream, parameters, extra);
 }
 
 // Threads and shared memory limit it; registers are not known.

@@ -126,6 +126,7 @@ HIDET_EMU_API cuStreamWaitEvent(CUstream handle, CUevent event_handle, unsigned)
                   "a captured stream waits for an event from outside of the capture"};
     }
     stream.tail.Join(event.order);
+    stream.early.reset();
   });
 }
 

@@ -47,7 +47,7 @@ std::vector<std::vector<char>> Unpack(const KernelInfo& info, const char* buffer
 
 Launch MakeLaunch(const State& state, const LaunchArguments& arguments) {
   Launch launch{state.kernels.Get(arguments.function), arguments.blocks, arguments.threads,
-                arguments.dynamic_shared, {}};
+                arguments.dynamic_shared, {}, arguments.programmatic};
   CheckLaunch(launch);
   const KernelInfo& info = *launch.kernel->info;
   if (arguments.parameters == nullptr && arguments.extra != nullptr) {

@@ -11,6 +11,7 @@ struct LaunchArguments {
   size_t dynamic_shared;
   void** parameters;  // or null, then `extra` holds a buffer
   void** extra;
+  bool programmatic = false;
 };
 
 // Throws INVALID_HANDLE, INVALID_VALUE or LAUNCH_OUT_OF_RESOURCES. The parameters are copied.

@@ -48,6 +48,7 @@ struct Grid {
   const Memory* memory;
   GlobalShadow* shadow;
   uint32_t seed;
+  bool starts_early;  // before the kernels before it have ended
 };
 
 class Block {
@@ -88,6 +89,7 @@ class Block {
   void WaitMma(unsigned pending_groups);
   void SetRegisters(unsigned count, bool increases);
   void WaitForGrid();
+  bool IsEarly() const;
   void LaunchDependents() {}
   void Trap(CUresult code, const std::string& text) { Fail(code, text); }
   const Coordinates* Where() const { return &threads_[current_].where; }

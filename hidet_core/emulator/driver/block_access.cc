@@ -62,7 +62,14 @@ void Block::CheckPlace(uintptr_t address, size_t bytes, AccessKind kind, const v
              grid_->memory->Describe(hit_.address + hit_.bytes),
          site);
   }
-  const GlobalShadow::Actor actor{serial_, current_, &clocks_, threads_[current_].fenced};
+  const bool early = IsEarly();
+  if (early && !IsRead(kind)) {
+    Fail(CUDA_ERROR_LAUNCH_FAILED,
+         Print("global", kind, bytes, address) +
+             ": race: before griddepcontrol.wait, when the kernel before may still read it",
+         site);
+  }
+  const GlobalShadow::Actor actor{serial_, current_, &clocks_, threads_[current_].fenced, early};
   const auto problem = grid_->shadow->Access(address, bytes, kind, actor);
   if (problem.has_value()) {
     Fail(CUDA_ERROR_LAUNCH_FAILED,

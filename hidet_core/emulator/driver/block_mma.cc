@@ -200,7 +200,14 @@ void Block::SetRegisters(unsigned count, bool increases) {
 
 // ---- programmatic launches
 
-// From here on the block knows what earlier kernels wrote.
+// Whether the thread, in a programmatic launch, does not know the kernels before it to be done.
+bool Block::IsEarly() const {
+  return grid_->starts_early &&
+         !(grid_waited_.has_value() &&
+           clocks_.Ordered(current_, grid_waited_->first, grid_waited_->second));
+}
+
+// From here on the thread knows what earlier kernels wrote, and so do those who wait for it.
 void Block::WaitForGrid() {
   if (!grid_waited_.has_value()) grid_waited_ = {clocks_.AddAgent(), clocks_.Draw()};
   clocks_.Learn(current_, grid_waited_->first, grid_waited_->second);

@@ -1,6 +1,7 @@
 #include "hidet_core/emulator/driver/driver.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 namespace hidet::emu {
@@ -41,8 +42,15 @@ void State::Submit(CUstream handle, Operation operation) {
     throw Fault{CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "the emulator captures no frees"};
   }
   const CUgraphNodeType type = NodeType(operation);
+  const auto* launch = std::get_if<Launch>(&operation);
+  const bool programmatic = launch != nullptr && launch->programmatic;
   GraphNode* node =
       stream.capture->graph->Add(type, std::move(operation), stream.capture_tail);
+  for (GraphNode* before : stream.capture_tail) {
+    if (programmatic && before->type == CU_GRAPH_NODE_TYPE_KERNEL) {
+      node->early_after.push_back(before);
+    }
+  }
   stream.capture_tail = {node};
 }
 
@@ -72,6 +80,18 @@ void State::EndCapture(std::shared_ptr<Capture> capture) {
   }
   if (per_thread != nullptr && per_thread->capture == capture) per_thread->capture.reset();
 }
+
+namespace {
+
+// HIDET_EMULATOR_SEED, for programs that do not call hidetEmuReset; 0 where it is not set.
+uint32_t SeedOfEnvironment() {
+  const char* text = std::getenv("HIDET_EMULATOR_SEED");
+  return text == nullptr ? 0 : static_cast<uint32_t>(std::strtoul(text, nullptr, 10));
+}
+
+}  // namespace
+
+Driver::Driver() : state_(std::make_unique<State>(SeedOfEnvironment())) {}
 
 Driver& Driver::Get() {
   static Driver* driver = new Driver;  // outlives every static destructor of the process

@@ -36,7 +36,9 @@ bool GlobalShadow::Ordered(const Write& write, const Actor& actor) const {
   }
   if (write.block < work_first_) {
     const Work& earlier = WorkOf(write.block);
-    return WorkOf(actor.block).before.Knows(earlier.stream, earlier.number);
+    const Work& work = WorkOf(actor.block);
+    const Order& known = actor.early ? *work.early : work.before;
+    return known.Knows(earlier.stream, earlier.number);
   }
   if (acquired_by_ != actor.block) return false;
   const auto found = acquired_.find(write.block);
@@ -55,6 +57,11 @@ std::string GlobalShadow::Conflict(const Write& write, AccessKind kind, const Ac
                   write.thread, write.block - work_first_);
   }
   const Work& earlier = WorkOf(write.block);
+  if (actor.early && WorkOf(actor.block).before.Knows(earlier.stream, earlier.number)) {
+    return Format("%s, the other one by %s, which this thread did not wait for "
+                  "(griddepcontrol.wait)",
+                  what, earlier.name.c_str());
+  }
   return Format("%s, the other one by %s in another stream, without a dependency", what,
                 earlier.name.c_str());
 }

@@ -29,6 +29,7 @@ class GlobalShadow {
     std::string name;
     uint64_t stream, number;
     Order before;
+    std::optional<Order> early;  // of a programmatic launch, before griddepcontrol.wait
   };
   // A thread that accesses memory; clocks is null for copies.
   struct Actor {
@@ -36,6 +37,7 @@ class GlobalShadow {
     unsigned thread;
     const Clocks* clocks;
     bool fenced;
+    bool early = false;  // a thread of a programmatic launch before griddepcontrol.wait
   };
 
   // Numbers the blocks of a piece of work that starts now; returns its first block.

@@ -1,5 +1,6 @@
 #include "hidet_core/emulator/driver/graph.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace hidet::emu {
@@ -7,7 +8,7 @@ namespace hidet::emu {
 GraphNode* Graph::Add(CUgraphNodeType type, Operation operation, std::vector<GraphNode*> after) {
   for (const GraphNode* node : after) IndexOf(node);
   nodes.push_back(std::make_shared<GraphNode>(
-      GraphNode{type, std::move(operation), std::move(after)}));
+      GraphNode{type, std::move(operation), std::move(after), {}}));
   return nodes.back().get();
 }
 
@@ -28,8 +29,11 @@ CUgraphNodeType NodeType(const Operation& operation) {
 
 ExecutableGraph::ExecutableGraph(const Graph& graph) {
   for (const auto& node : graph.nodes) {
-    Step step{node.get(), node->type, node->operation, {}};
+    Step step{node.get(), node->type, node->operation, {}, {}};
     for (const GraphNode* before : node->after) step.after.push_back(graph.IndexOf(before));
+    for (const GraphNode* before : node->early_after) {
+      step.early_after.push_back(graph.IndexOf(before));
+    }
     steps_.push_back(std::move(step));
   }
   std::vector<bool> placed(steps_.size());
@@ -55,8 +59,19 @@ void ExecutableGraph::Launch(Queues& queues, Stream& stream) const {
   for (const size_t index : sorted_) {
     own[index] = queues.NewStream(false);
     own[index]->tail = start;
-    for (const size_t before : steps_[index].after) own[index]->tail.Join(own[before]->tail);
-    queues.Submit(*own[index], steps_[index].operation);
+    Operation operation = steps_[index].operation;
+    const auto& early_after = steps_[index].early_after;
+    const bool programmatic = !early_after.empty();
+    if (auto* launch = std::get_if<emu::Launch>(&operation)) launch->programmatic = programmatic;
+    Order early = start;
+    for (const size_t before : steps_[index].after) {
+      own[index]->tail.Join(own[before]->tail);
+      const bool is_early =
+          std::find(early_after.begin(), early_after.end(), before) != early_after.end();
+      early.Join(is_early ? *own[before]->early : own[before]->tail);
+    }
+    if (programmatic) own[index]->early = std::move(early);
+    queues.Submit(*own[index], std::move(operation));
     stream.tail.Join(own[index]->tail);
   }
   queues.Submit(stream, Nothing{});
@@ -72,7 +87,8 @@ std::pair<CUgraphExecUpdateResult, GraphNode*> ExecutableGraph::Update(const Gra
     if (steps_[index].type != node->type) {
       return {CU_GRAPH_EXEC_UPDATE_ERROR_NODE_TYPE_CHANGED, node};
     }
-    if (steps_[index].after != other.steps_[index].after) {
+    if (steps_[index].after != other.steps_[index].after ||
+        steps_[index].early_after != other.steps_[index].early_after) {
       return {CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED, node};
     }
   }

@@ -16,6 +16,7 @@ struct GraphNode {
   CUgraphNodeType type;
   Operation operation;
   std::vector<GraphNode*> after;
+  std::vector<GraphNode*> early_after;  // those of `after` that it need not see the end of
 };
 
 struct Graph {
@@ -58,7 +59,8 @@ class ExecutableGraph {
     const GraphNode* source;
     CUgraphNodeType type;
     Operation operation;
-    std::vector<size_t> after;  // indices of nodes
+    std::vector<size_t> after;        // indices of nodes
+    std::vector<size_t> early_after;  // programmatic ones
   };
   std::vector<Step> steps_;     // as in the graph
   std::vector<size_t> sorted_;  // dependencies first

@@ -75,7 +75,7 @@ struct Executor {
     const Module& module = *launch.kernel->module;
     const Grid grid{launch.kernel->info, parameters.data(), launch.blocks, launch.threads,
                     launch.dynamic_shared, &module.segments(), machine.memory, machine.shadow,
-                    machine.seed};
+                    machine.seed, work.early.has_value()};
     const auto count = static_cast<uint32_t>(Volume(launch.blocks));
     const uint32_t first = machine.shadow->StartWork(std::move(work), count);
     const BlockOrder order(count, machine.seed);

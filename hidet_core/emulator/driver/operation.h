@@ -21,6 +21,7 @@ struct Launch {
   Index3 blocks, threads;
   size_t dynamic_shared;
   std::vector<std::vector<char>> parameters;
+  bool programmatic = false;  // may start before the kernel before it has ended
 };
 
 // depth slices of height rows of width bytes.

@@ -15,19 +15,29 @@ std::shared_ptr<Stream> Queues::NewStream(bool blocking) {
 }
 
 void Queues::Submit(Stream& stream, Operation operation) {
-  Order before = stream.tail;
-  before.Join(host_);
+  Order others = host_;
   if (&stream == legacy_.get()) {
     for (const auto& [id, other] : streams_) {
-      if (other->blocking) before.Join(other->tail);
+      if (other->blocking && other.get() != &stream) others.Join(other->tail);
     }
   } else if (stream.blocking) {
-    before.Join(legacy_->tail);
+    others.Join(legacy_->tail);
   }
+  Order before = stream.tail;
+  before.Join(others);
+  // The kernel before may itself let others start before it knows what came before it.
+  const auto* launch = std::get_if<Launch>(&operation);
+  std::optional<Order> early;
+  if (launch != nullptr && launch->programmatic && stream.early.has_value()) {
+    early = stream.early;
+    early->Join(others);
+  }
+  stream.early.reset();
+  if (launch != nullptr) stream.early = early.has_value() ? early : before;
   const uint64_t number = ++stream.submitted;
   stream.tail = before;
   stream.tail.Include(stream.id, number);
-  stream.queue.push_back(Work{std::move(operation), std::move(before), number});
+  stream.queue.push_back(Work{std::move(operation), std::move(before), std::move(early), number});
   if (machine_->seed == 0) {
     while (!Done(stream.tail)) RunOne();
   }
@@ -55,7 +65,8 @@ void Queues::RunOne() {
   stream.done = work.number;
   try {
     Execute(work.operation, *machine_,
-            GlobalShadow::Work{Name(work.operation), stream.id, work.number, work.before});
+            GlobalShadow::Work{Name(work.operation), stream.id, work.number, work.before,
+                               work.early});
   } catch (const Fault& fault) {
     throw DeviceFault{fault};
   }
@@ -92,6 +103,7 @@ void Queues::Learn(const Order& order) {
   }
   for (const auto& [id, stream] : streams_) {
     stream->tail = Order{};
+    stream->early.reset();
     stream->tail.Include(id, stream->done);
   }
   host_ = Order{};

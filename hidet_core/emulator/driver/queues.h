@@ -11,6 +11,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <vector>
 
@@ -25,6 +26,7 @@ struct Capture;
 struct Work {
   Operation operation;
   Order before;
+  std::optional<Order> early;  // of a programmatic launch: what it knows before griddepcontrol.wait
   uint64_t number;
 };
 
@@ -33,6 +35,7 @@ struct Stream {
   bool blocking;  // ordered with the legacy default stream
   uint64_t submitted = 0, done = 0;
   Order tail;  // what the next operation comes after
+  std::optional<Order> early;  // the same for a programmatic launch; nothing: no kernel is last
   std::deque<Work> queue;
   std::shared_ptr<Capture> capture;
   std::vector<GraphNode*> capture_tail;

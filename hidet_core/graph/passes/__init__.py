@@ -11,6 +11,7 @@ from collections.abc import Callable
 from hidet_core.graph.graph import Graph
 
 from .canonicalize import canonicalize
+from .copy_masks import copy_masks
 from .drop_identity import drop_identity
 from .eliminate_common import eliminate_common
 from .eliminate_dead import eliminate_dead
@@ -18,6 +19,7 @@ from .fold_affine import fold_affine
 from .fold_constants import fold_constants
 from .fold_pads import fold_pads
 from .fuse_attention import fuse_attention
+from .fuse_norm import fuse_norm
 from .merge_projections import merge_projections
 from .separate_outputs import separate_outputs
 from .sink_transposes import sink_transposes
@@ -33,6 +35,8 @@ PASSES: tuple[Pass, ...] = (
     sink_transposes,
     fold_constants,
     canonicalize,
+    fuse_norm,
+    eliminate_dead,
     fold_affine,
     fold_pads,
     split_concats,
@@ -40,6 +44,7 @@ PASSES: tuple[Pass, ...] = (
     eliminate_common,
     eliminate_dead,
     merge_projections,
+    copy_masks,
     separate_outputs,
 )
 

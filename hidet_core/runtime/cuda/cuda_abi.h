@@ -258,6 +258,10 @@ struct CUDA_MEMCPY3D {
   size_t dstPitch, dstHeight;
   size_t WidthInBytes, Height, Depth;
 };
+enum CUgraphDependencyType : int {
+  CU_GRAPH_DEPENDENCY_TYPE_DEFAULT = 0,
+  CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC = 1,
+};
 struct CUgraphEdgeData {  // all zero: the second node waits for the whole first one
   unsigned char from_port, to_port, type, reserved[5];
 };

@@ -40,7 +40,7 @@ class Launch {
  public:
   // arrays: NumPy arrays (C-contiguous, used in place) or integer addresses.
   Launch(uintptr_t address, const py::list& arrays, std::vector<int64_t> scalars, int64_t tasks,
-         ThreadPool* pool)
+         size_t workspace_bytes, ThreadPool* pool)
       : scalars_(std::move(scalars)), workers_(pool) {
     if (address == 0) Fail(ErrorCode::kInvalidArgument, "the address of the kernel is 0");
     if (tasks < 0) {
@@ -50,7 +50,8 @@ class Launch {
     for (const py::handle& item : arrays) args_.push_back(ToPointer(item));
     const auto function = reinterpret_cast<KernelFunction>(address);
     if (tasks > 0) {
-      calls_.push_back({function, args_.data(), scalars_.data(), tasks, kUnknownWorkNs});
+      calls_.push_back({function, args_.data(), scalars_.data(), tasks, kUnknownWorkNs,
+                        workspace_bytes});
     }
     team_.Split(calls_, workers_.Threads());
   }
@@ -127,23 +128,27 @@ void DefineKernelFunctions(py::module_& module, ThreadPools& pools) {
   module.def(
       "launch",
       [&pools](uintptr_t address, const py::list& arrays, std::vector<int64_t> scalars,
-               int64_t tasks, size_t threads) {
-        Launch launch(address, arrays, std::move(scalars), tasks, PoolFor(pools, threads));
+               int64_t tasks, size_t threads, size_t workspace_bytes) {
+        Launch launch(address, arrays, std::move(scalars), tasks, workspace_bytes,
+                      PoolFor(pools, threads));
         const py::gil_scoped_release release;
         launch.Run();
       },
       py::arg("address"), py::arg("arrays"), py::arg("scalars"), py::arg("tasks"),
-      py::arg("threads") = 1, "Run a kernel on C-contiguous NumPy arrays or addresses, in place.");
+      py::arg("threads") = 1, py::arg("workspace_bytes") = 0,
+      "Run a kernel on C-contiguous NumPy arrays or addresses, in place.");
   module.def(
       "measure",
       [&pools](uintptr_t address, const py::list& arrays, std::vector<int64_t> scalars,
-               int64_t tasks, size_t threads, size_t repeats) {
-        Launch launch(address, arrays, std::move(scalars), tasks, PoolFor(pools, threads));
+               int64_t tasks, size_t threads, size_t repeats, size_t workspace_bytes) {
+        Launch launch(address, arrays, std::move(scalars), tasks, workspace_bytes,
+                      PoolFor(pools, threads));
         const py::gil_scoped_release release;
         return Measure(launch, repeats);
       },
       py::arg("address"), py::arg("arrays"), py::arg("scalars"), py::arg("tasks"),
-      py::arg("threads"), py::arg("repeats"), "Seconds that each of `repeats` runs took.");
+      py::arg("threads"), py::arg("repeats"), py::arg("workspace_bytes") = 0,
+      "Seconds that each of `repeats` runs took.");
   module.def("plan_offsets", &PlanOffsets, py::arg("sizes"), py::arg("first"), py::arg("last"),
              py::arg("halo_keys"), "Offsets of buffers in one arena, and its size in bytes.");
 }

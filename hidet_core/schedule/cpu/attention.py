@@ -157,6 +157,8 @@ class _Task:
         # one more vector: the last one of a row is read even where it holds nothing
         self.scores = local("f32", [rows, config.keys + vector], "scores")
         self.sums = local("f32", [rows], "sums")
+        if heads.has_row_mask:
+            self.mask = local("f32", [config.keys], "mask")
         if not self.is_single:
             self.tops = local("f32", [rows], "tops")
             self.shrink = local("f32", [rows], "shrink")
@@ -240,6 +242,11 @@ class _Task:
                     last = wrap(keys) - 1
                     key = self.heads.element(1, self.batch, start + minimum(j, last), d)
                     self.turned[d, j] = key
+            if self.heads.has_row_mask:
+                for (lane,) in lanes(spatial(self.vector)):
+                    j = part * self.vector + lane
+                    at = start + minimum(j, wrap(keys) - 1)
+                    self.mask[j] = self.heads.mask_number(self.batch, at)
 
     def _tiles(self, cols: int | Expr, spec: Contraction) -> None:
         config = self.config
@@ -257,8 +264,9 @@ class _Task:
             return load(self.turned.buffer, ks[0], panel * width + column)
 
         def store(group: Expr, row: Expr, column: Expr, value: Expr) -> None:
-            at = (self.batch, self.first + row, start + column)
-            self.scores[row, column] = self.heads.score(*at, value)
+            pair = (*self.batch, self.first + row, start + column)
+            mask = (lambda: self.mask[column]) if self.heads.has_row_mask else None
+            self.scores[row, column] = self.heads.score(pair, value, mask)
 
         extents = (self.heads.width,)
         self._tiles(keys, Contraction(1, self.rows, keys, extents, query, key, store))

@@ -58,7 +58,6 @@ from .tiles import (
 )
 from .winograd_maths import AT, BT, apply, transform_weights
 
-MAX_LOCAL_BYTES = 704 * 1024  # on the stack of a thread, which has 1 MB in some hosts
 THREADS = 2  # that a kernel should occupy at least
 MARGIN = 1.1
 OWN_SHARE = 0.6  # of L2 that a task's memory may fill
@@ -124,7 +123,7 @@ class Winograd(Template):
         wide = target.lanes(4)
         columns = -(-channels // wide) * wide + config.nv * wide
         need = 4 * (config.points * config.tiles * columns + config.m**2 * config.nv * wide)
-        limit = min(MAX_LOCAL_BYTES, int(OWN_SHARE * target.l2_bytes))
+        limit = int(OWN_SHARE * target.l2_bytes)
         require(need <= limit, f"a task needs {need} bytes of memory, at most {limit}")
         panels = ceildiv(problem.output.shape[3], config.nv * target.lanes(4))
         require(config.splits <= panels, f"{config.splits} parts of {panels} panels")

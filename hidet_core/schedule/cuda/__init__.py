@@ -3,13 +3,14 @@
 from ..template import Template
 from .attention import Attention
 from .depthwise import Depthwise
+from .gemv import Gemv
 from .injective import Injective
 from .reduce import ReduceTemplate
 from .rows import Rows
 from .simt import Simt
 
 TEMPLATES: tuple[Template, ...] = (
-    Depthwise(), Simt(), Rows(), Attention(), Injective(), ReduceTemplate(),
+    Depthwise(), Gemv(), Simt(), Rows(), Attention(), Injective(), ReduceTemplate(),
 )  # fmt: skip
 
 __all__ = ["TEMPLATES"]

@@ -1,79 +1,100 @@
-"""Reductions by the threads of a block: each thread a part of the box, then all parts together.
+"""Threads that work on one result put their parts of it together.
 
-Shared by the templates of reductions and of rows. `Team` threads work on one result; a block has
-`results` teams. What a definition reduces is taken from its Reduce node.
+Shared by the templates of reductions, rows and windows. A team of `size` threads has one result (or
+a vector of them); a block has `results` teams.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from hidet_core.compute.dims import product
-from hidet_core.ir.expr import Expr, Reduce, Var, wrap
-from hidet_core.ir.substitute import substitute
-from hidet_core.lang import Tensor, barrier, ceildiv, let, range_, register, shared, when
+from hidet_core.ir.dtypes import f32, i32, u32
+from hidet_core.ir.expr import Expr
+from hidet_core.lang import barrier, let, shared, shuffle_xor, when
 
-from ..reducing import combine, identity
-from ..work import unravel
+from ..reducing import combine
 
-BARRIER_NS, BARRIER_THREAD_NS = 20.0, 0.08  # of a step of a tree
+BARRIER_CYCLES, SHUFFLE_CYCLES = 60.0, 25.0
+WARP = 32
+SHUFFLED = (f32, i32, u32)
+BOX, RESULTS = "box", "results"
 
 
 @dataclass(frozen=True, eq=False)
 class Team:
-    """The team's number in its block, and the thread's in its team; sizes as in the module."""
+    """number: of the team in its block; thread: in its team. along: BOX where the threads of a team
+    are neighbours, RESULTS where neighbours are of different teams.
+    """
 
     number: Expr
     thread: Expr
     size: int
     results: int
+    along: str = BOX
 
 
-def meetings_ns(team: int, threads: int) -> float:
-    """Predicted time of a team's tree in a block of so many threads; 0 for a thread alone."""
-    return (team.bit_length() - 1) * (BARRIER_NS + BARRIER_THREAD_NS * threads)
+def meeting_cycles(team: int, along: str = BOX) -> float:
+    """Predicted cycles in which a team's parts become one; 0 for a thread alone."""
+    steps = team.bit_length() - 1
+    if along == RESULTS:
+        return BARRIER_CYCLES * steps
+    return SHUFFLE_CYCLES * steps + (BARRIER_CYCLES if team > WARP else 0)
 
 
-def reduce_by_team(node: Reduce, team: Team) -> Expr:
-    """The reduced value, known to all threads of the team. All threads of the block come here."""
-    part = register(node.dtype, [1], "part")
-    part[0] = identity(node.op, node.dtype)
+def meet(op: str, part: Expr, team: Team) -> Expr:
+    """The parts of all threads of the team combined, in all of them. All threads of the block come
+    here.
+    """
     if team.size == 1:
-        _serial(node, part)
-        return part[0]
-    total = product(node.extents)
-    for step in range_(ceildiv(wrap(total) - team.thread, team.size), "r"):
-        at = unravel(step * team.size + team.thread, node.extents)
-        part[0] = combine(node.op, part[0], _term(node, dict(zip(node.axes, at, strict=True))))
-    return _together(node, part[0], team)
+        return part
+    if team.along == BOX and part.dtype in SHUFFLED:
+        return _by_shuffles(op, part, team)
+    return _tree(op, part, team)
 
 
-def _serial(node: Reduce, part: Tensor) -> None:
-    def nest(at: dict[Var, Expr]) -> None:
-        if len(at) < len(node.axes):
-            for index in range_(node.extents[len(at)], "r"):
-                nest({**at, node.axes[len(at)]: index})
-            return
-        part[0] = combine(node.op, part[0], _term(node, at))
+def _by_shuffles(op: str, part: Expr, team: Team) -> Expr:
+    """Within each warp first; each warp's part goes through shared memory, and every warp puts
+    those of its team together.
+    """
+    part = _within(op, part, min(team.size, WARP))
+    warps = team.size // WARP
+    if warps <= 1:
+        return part
+    parts = shared(part.dtype, [team.results, warps], "parts")
+    with when(team.thread % WARP < 1):
+        parts[team.number, team.thread // WARP] = part
+    barrier()
+    return _within(op, let("part", parts[team.number, team.thread % warps]), warps)
 
-    nest({})
+
+def _within(op: str, part: Expr, size: int) -> Expr:
+    """The parts of `size` neighbouring lanes combined, in all of them."""
+    step = size // 2
+    while step:
+        part = let("part", combine(op, part, shuffle_xor(part, step)))
+        step //= 2
+    return part
 
 
-def _term(node: Reduce, at: Mapping[Var, Expr]) -> Expr:
-    return let("term", substitute(node.value, at, fresh=True))
+def _tree(op: str, part: Expr, team: Team) -> Expr:
+    """A tree in shared memory: half of the threads of each step take a part of the other half.
+    Neighbouring threads have neighbouring elements.
+    """
+    is_box = team.along == BOX
+    shape = [team.results, team.size] if is_box else [team.size, team.results]
+    parts = shared(part.dtype, shape, "parts")
 
+    def place(thread: Any) -> tuple[Any, Any]:
+        return (team.number, thread) if is_box else (thread, team.number)
 
-def _together(node: Reduce, part: Expr, team: Team) -> Expr:
-    """A tree in shared memory: half of the threads of each step take a part of the other half."""
-    parts = shared(node.dtype, [team.results, team.size], "parts")
-    parts[team.number, team.thread] = part
+    own = place(team.thread)
+    parts[own] = part
     barrier()
     step = team.size // 2
     while step:
         with when(team.thread < step):
-            own, other = parts[team.number, team.thread], parts[team.number, team.thread + step]
-            parts[team.number, team.thread] = combine(node.op, own, other)
+            parts[own] = combine(op, parts[own], parts[place(team.thread + step)])
         barrier()
         step //= 2
-    return let("total", parts[team.number, 0])
+    return let("total", parts[place(0)])

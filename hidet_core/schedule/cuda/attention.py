@@ -94,7 +94,7 @@ class Extents:
         columns = pieces * config.across * PIECE
         block_q, block_k = config.block_q, config.block_k
         floats = (block_q + block_k) * (width + PAD) + block_k * columns
-        floats += block_q * (block_k + PAD + config.across)
+        floats += block_q * (block_k + PAD + config.across) + block_k
         kept = config.rows * (config.keys + pieces * PIECE + 3)
         held = PIECE * max(config.rows + config.keys, config.rows + pieces)
         return Extents(width, pieces, columns, 4 * floats, kept + held + OTHER_REGISTERS)
@@ -167,6 +167,8 @@ class _Block:
         self.v = shared(f32, [block_k, extents.columns], "v")
         self.weights = shared(f32, [block_q, block_k + PAD], "weights")
         self.parts = shared(f32, [block_q, config.across], "parts")
+        if heads.has_row_mask:
+            self.mask = shared(f32, [block_k], "mask")
         self.scores = register(f32, [config.rows, config.keys], "scores")
         self.mixed = register(f32, [config.rows, extents.pieces * PIECE], "mixed")
         self.tops = register(f32, [config.rows], "tops")
@@ -189,6 +191,7 @@ class _Block:
             start = let("start", tile * self.config.block_k)
             self._copy(self.k, 1, start)
             self._copy(self.v, 2, start)
+            self._copy_mask(start)
             barrier()
             self._score(start)
             self._weigh()
@@ -234,6 +237,16 @@ class _Block:
             for lane in elements(vector):
                 tile[row, column + lane] = 0.0
 
+    def _copy_mask(self, start: Expr) -> None:
+        """The part of a mask of one row that belongs to a tile of keys."""
+        size, last = self.config.block_k, wrap(self.heads.keys) - 1
+        if not self.heads.has_row_mask:
+            return
+        for step in range(ceildiv(size, self.config.threads)):
+            own = step * self.config.threads + self.thread
+            with when(own < size):
+                self.mask[own] = self.heads.mask_number(self.batch, minimum(start + own, last))
+
     def _score(self, start: Expr) -> None:
         """Scores of the thread's pairs, and the largest of each of its rows."""
         config = self.config
@@ -264,7 +277,9 @@ class _Block:
         top: Expr = wrap(-math.inf, f32)
         for j, own in enumerate(self.own_keys):
             key = start + own
-            score = self.heads.score(self.batch, query, minimum(key, keys - 1), self.scores[i, j])
+            pair = (*self.batch, query, minimum(key, keys - 1))
+            mask = (lambda own=own: self.mask[own]) if self.heads.has_row_mask else None
+            score = self.heads.score(pair, self.scores[i, j], mask)
             self.scores[i, j] = select(key < keys, score, -math.inf)
             top = let("top", _larger(self.scores[i, j], top))
         self.parts[row, self.lane] = top

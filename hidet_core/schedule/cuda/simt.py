@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from hidet_core.base.errors import require
 from hidet_core.compute.dims import product
 from hidet_core.ir.dtypes import f32
-from hidet_core.ir.expr import Expr, cast, minimum, wrap
+from hidet_core.ir.expr import Expr, minimum, wrap
+from hidet_core.ir.widen import narrowed
 from hidet_core.lang import (
     barrier,
     build,
@@ -266,4 +267,4 @@ class _Block:
             n, first = col + step * vector, j + step * vector
             with when(n < wrap(self.view.cols)):
                 for lane in elements(vector):
-                    out.store(place, n + lane, cast(self.sums[i, first + lane], dtype))
+                    out.store(place, n + lane, narrowed(self.sums[i, first + lane], dtype))

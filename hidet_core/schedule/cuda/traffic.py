@@ -4,15 +4,19 @@ neighbouring elements.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from hidet_core.ir import poly as P
 from hidet_core.ir.address import flat
-from hidet_core.ir.expr import Buffer, Expr, Load, Var
+from hidet_core.ir.expr import Buffer, Expr, Load, Var, wrap
 from hidet_core.ir.node import walk
 from hidet_core.ir.simplify import Simplifier
+from hidet_core.lang import lanes, spatial
 from hidet_core.target.nvidia import Cuda
 
+VECTOR_BYTES = 16  # of the widest access
+LATENCY_CYCLES = 650.0  # until what a load asks memory for is there
+ISSUED = 128  # instructions of threads that a multiprocessor starts in a cycle
 SECTOR = 32  # bytes that memory moves at least
 LAUNCH_NS = 2000.0
 THREADS_TO_FILL = 1024  # of a multiprocessor, from which on memory is busy
@@ -44,3 +48,12 @@ def traffic_ns(total_bytes: float, threads: float, target: Cuda) -> float:
     """
     busy = min(1.0, max(threads, 1.0) / (THREADS_TO_FILL * target.multiprocessors))
     return LAUNCH_NS + total_bytes / (target.bytes_per_ns * busy)
+
+
+def in_vector(size: int) -> Iterator[Expr]:
+    """The elements of a vector, in lanes if it has several."""
+    if size == 1:
+        yield wrap(0)
+        return
+    for (lane,) in lanes(spatial(size)):
+        yield lane

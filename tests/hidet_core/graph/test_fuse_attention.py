@@ -125,3 +125,29 @@ def test_products_that_others_read_are_not_merged():
     graph = run_passes(net.done(net.matmul(net.softmax(scores), v), q))
     assert count_ops(graph)["matmul"] == 2, "q is an output, k and v are one product"
     symbols_of(graph, {})
+
+
+def two_layers(net, shape, reads=()):
+    """Two attentions with one mask, made of an input by four operators."""
+    given = net.x(*shape)
+    mask = net.mul(net.sub(net.constant(np.float32(1), "one"), net.exp_(given)) if reads else
+                   net.sub(net.constant(np.float32(1), "one"), given),
+                   net.constant(np.float32(-1e9), "low"))  # fmt: skip
+    x = net.x(2, 3, 6, 4)
+    for _ in range(2):
+        scores = net.add(net.matmul(x, net.transpose(x, perm=(0, 1, 3, 2))), mask)
+        x = net.tanh(net.matmul(net.softmax(scores), x))
+    return run_passes(net.done(x))
+
+
+def test_a_small_mask_is_computed_by_each_attention():
+    graph = two_layers(Net(), (2, 1, 1, 6))
+    groups = form_groups(graph)
+    assert [group.anchor.op.name for group in groups] == ["attention", "attention"]
+    assert all("mul" in [op.op.name for op in group.prologue] for group in groups)
+
+
+@pytest.mark.parametrize(("shape", "reads"), [((2, 1, 6, 6), ()), ((2, 1, 1, 6), ("exp",))])
+def test_a_large_or_dear_mask_is_computed_once(shape, reads):
+    groups = form_groups(two_layers(Net(), shape, reads))
+    assert len(groups) == 3 and groups[0].anchor.op.name != "attention"

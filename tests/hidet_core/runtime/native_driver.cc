@@ -134,13 +134,19 @@ int Concurrent(const Bytes& plan, const Bytes& constant) {
 
 // Each task writes the number of its call; a task of a later call finds all those of the earlier
 // ones written. args: the cells of this call and of the one before (or null), counters of mistakes.
-void CheckedTasks(void* const* args, const int64_t* scalars, int64_t begin, int64_t end) {
+// Nobody else writes the workspace meanwhile.
+void CheckedTasks(void* const* args, const int64_t* scalars, int64_t begin, int64_t end,
+                  void* workspace) {
+  auto* room = static_cast<int64_t*>(workspace);
+  const int64_t words = scalars[2], mine = begin + 1000 * scalars[0];
+  std::fill(room, room + words, mine);
   auto* cells = static_cast<int64_t*>(args[0]);
   const auto* before = static_cast<const int64_t*>(args[1]);
   auto& wrong = *static_cast<std::atomic<int>*>(args[2]);
   const int64_t earlier = before == nullptr ? 0 : scalars[1];
   for (int64_t i = 0; i < earlier; ++i) wrong += before[i] != scalars[0] - 1;
   for (int64_t i = begin; i < end; ++i) wrong += std::exchange(cells[i], scalars[0]) != 0;
+  wrong += words - std::count(room, room + words, mine);
 }
 
 // Members come in any order, late, one after the other or not at the same time.
@@ -175,14 +181,17 @@ int TeamOfStragglers(int seeds) {
     std::vector<std::vector<int64_t>> cells;
     for (size_t i = 0; i < count; ++i) cells.emplace_back(1 + random() % 50);
     std::vector<std::array<void*, 3>> args(count);
-    std::vector<std::array<int64_t, 2>> scalars(count);
+    std::vector<std::array<int64_t, 3>> scalars(count);
     std::vector<hidet::KernelCall> calls;
     for (size_t i = 0; i < count; ++i) {
       args[i] = {cells[i].data(), i == 0 ? nullptr : cells[i - 1].data(), &wrong};
-      scalars[i] = {static_cast<int64_t>(i + 1), i == 0 ? 0 : int64_t(cells[i - 1].size())};
+      const int64_t words = random() % 2 == 0 ? 0 : random() % 2000;
+      const int64_t earlier = i == 0 ? 0 : static_cast<int64_t>(cells[i - 1].size());
+      scalars[i] = {static_cast<int64_t>(i + 1), earlier, words};
       const double work = random() % 2 == 0 ? 1.0 : 1e5;
       calls.push_back({CheckedTasks, args[i].data(), scalars[i].data(),
-                       static_cast<int64_t>(cells[i].size()), work});
+                       static_cast<int64_t>(cells[i].size()), work,
+                       static_cast<size_t>(words) * sizeof(int64_t)});
     }
     Stragglers workers(1 + random() % 4, random);
     hidet::Team team;

@@ -1,14 +1,14 @@
 """Convolution for GPUs as a contraction: windows, groups, storage with borders, any weights."""
 
-import numpy as np
 import pytest
 
-from hidet_core.ir.dtypes import f16
+from hidet_core.ir.dtypes import bf16, f16, f32
 from tests.hidet_core.compiled import CONV, Net, compiled
 from tests.hidet_core.cuda_build import needs_nvrtc
 from tests.hidet_core.cuda_check import H200, check_cuda, usages
 from tests.hidet_core.schedule.cuda.picking import simt
 
+SEEDS = (0, 1, 7)
 CASES = {
     "aligned": ((1, 8, 8, 16), (3, 3, 16, 32), {"pads": (1, 1, 1, 1)}),
     "pointwise": ((2, 5, 7, 12), (1, 1, 12, 20), {}),
@@ -21,25 +21,25 @@ CASES = {
 }
 
 
-def _graph(case, dtype=np.float32):
+def _graph(case, dtype=f32):
     """A convolution between two others' storage: its input has a border, its output a residual."""
     shape, weights, attrs = CASES[case]
     net = Net()
-    kind = {} if dtype == np.float32 else {"dtype": f16}
-    x = net.relu(net.x(*shape, **kind))
-    y = net.emit("conv2d", x, net.const(*weights, dtype=dtype), **(CONV | attrs))
-    y = net.add(y, net.const(weights[-1], dtype=dtype))
-    return net.done(net.relu(net.add(y, net.x(*y.type.shape, **kind))))
+    x = net.relu(net.x(*shape, dtype=dtype))
+    y = net.emit("conv2d", x, net.const(*weights, dtype=dtype.numpy), **(CONV | attrs))
+    y = net.add(y, net.const(weights[-1], dtype=dtype.numpy))
+    return net.done(net.relu(net.add(y, net.x(*y.type.shape, dtype=dtype))))
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_windows(case):
-    check_cuda(_graph(case), pick=simt)
+    check_cuda(_graph(case), pick=simt, seeds=SEEDS)
 
 
-@pytest.mark.parametrize("case", ["pointwise", "ragged", "groups", "aligned"])
-def test_half_precision(case):
-    check_cuda(_graph(case, np.float16), pick=simt)
+@pytest.mark.parametrize("dtype", [f16, bf16], ids=str)
+@pytest.mark.parametrize("case", ["pointwise", "ragged", "groups", "aligned", "prime", "tiny"])
+def test_half_precision(case, dtype):
+    check_cuda(_graph(case, dtype), pick=simt, interpreted=False, seeds=SEEDS)
 
 
 def test_weights_that_are_no_constants():
@@ -72,8 +72,9 @@ def test_parts_of_a_concat():
 
 
 @needs_nvrtc
-@pytest.mark.parametrize("case", ["stem", "ragged", "groups", "aligned"])
-@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize(
+    ("case", "dtype"), [("stem", f32), ("ragged", f16), ("groups", bf16), ("aligned", f32)]
+)
 def test_nothing_spills(case, dtype):
     for used in usages(compiled(_graph(case, dtype), pick=simt, target=H200)):
         assert used.spill_bytes == used.stack_bytes == 0, used

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from hidet_core.ir.dtypes import bf16, f16
 from tests.hidet_core.compiled import Net, compiled
 from tests.hidet_core.cuda_build import needs_nvrtc
 from tests.hidet_core.cuda_check import H200, check_cuda, usages
+from tests.hidet_core.schedule.cuda.picking import simt
 
 SIZES = [
     (16, 32, 64), (17, 31, 37), (13, 7, 127), (3, 2, 5), (1, 1, 1), (1, 64, 96), (64, 1, 16),
@@ -17,6 +19,17 @@ SIZES = [
 def test_sizes(m, k, n):
     net = Net()
     check_cuda(net.done(net.matmul(net.x(m, k), net.x(k, n))), interpreted=m * k * n < 9000)
+
+
+@pytest.mark.parametrize("dtype", [f16, bf16], ids=str)
+@pytest.mark.parametrize("sizes", [(16, 32, 64), (18, 30, 38), (13, 7, 127), (1, 1, 1)])
+def test_half_precision(sizes, dtype):
+    """Summed in f32; the first operand is computed, bias and ReLU follow."""
+    (m, k, n), net, seeds = sizes, Net(), (0, 1, 7)
+    x, w = net.tanh(net.x(m, k, dtype=dtype)), net.const(k, n, dtype=dtype.numpy)
+    y = net.relu(net.add(net.matmul(x, w), net.const(n, dtype=dtype.numpy)))
+    result = check_cuda(net.done(y), pick=simt, interpreted=False, seeds=seeds)
+    assert len(result.kernels) == 1
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def test_softmax_of_symbolic_rows_with_neighbours():
 def test_staged_rows_of_several_teams():
     net = Net()
     graph = net.done(net.log_softmax(net.tanh(net.x(9, 37))))
-    check_cuda(graph, pick=lambda found: max(found, key=lambda c: c.config.results))
+    check_cuda(graph, pick=lambda found: max(found, key=lambda c: c.config.rows))
 
 
 def test_layer_norm():

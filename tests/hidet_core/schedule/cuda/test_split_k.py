@@ -1,10 +1,17 @@
 """Split-k: parts of k in several blocks, added in order by the last; the epilogue runs once."""
 
+import functools
+import re
+
 import numpy as np
 import pytest
 
-from hidet_core.ir.dtypes import f16
-from tests.hidet_core.compiled import Net, compiled, feeds_of
+from hidet_core.codegen import emit_cuda
+from hidet_core.graph.reference import run_graph
+from hidet_core.ir.dtypes import bf16, f16, f32
+from tests.emulator.cuda import CudaError
+from tests.hidet_core import cuda_emulated
+from tests.hidet_core.compiled import Net, compare, compiled, feeds_of, lowered
 from tests.hidet_core.cuda_build import needs_nvrtc
 from tests.hidet_core.cuda_check import H200, check_cuda, usages
 from tests.hidet_core.cuda_emulated import HAS_COMPILER, run_emulated
@@ -13,14 +20,12 @@ from tests.hidet_core.schedule.cuda.picking import of
 SEEDS = (0, 1, 7)
 
 
-def _fused(m, k, n, dtype=None):
+def _fused(m, k, n, dtype=f32):
     """Bias, ReLU and a residual after a product whose first operand is computed; two outputs."""
-    net = Net()
-    kind = {} if dtype is None else {"dtype": f16}
-    numpy = np.float32 if dtype is None else np.float16
-    y = net.matmul(net.tanh(net.x(m, k, **kind)), net.const(k, n, dtype=numpy))
+    net, numpy = Net(), dtype.numpy
+    y = net.matmul(net.tanh(net.x(m, k, dtype=dtype)), net.const(k, n, dtype=numpy))
     y = net.relu(net.add(y, net.const(n, dtype=numpy)))
-    return net.done(y, net.add(y, net.x(m, n, **kind)))
+    return net.done(y, net.add(y, net.x(m, n, dtype=dtype)))
 
 
 def simt(splits, block_k=8):
@@ -34,8 +39,9 @@ def test_parts_add_up(splits, sizes):
     assert len(result.kernels) == 1 and result.kernels[0].scheduled.workspace
 
 
-def test_half_precision():
-    check_cuda(_fused(9, 130, 12, f16), pick=simt(4), seeds=SEEDS)
+@pytest.mark.parametrize("dtype", [f16, bf16], ids=str)
+def test_half_precision(dtype):
+    check_cuda(_fused(9, 130, 12, dtype), pick=simt(4), seeds=SEEDS)
 
 
 def test_a_convolution():
@@ -64,6 +70,46 @@ def test_results_do_not_depend_on_the_order_of_blocks():
     ]
     for other in found[1:]:
         np.testing.assert_array_equal(found[0], other)
+
+
+def _no_barrier(source):
+    """The ticket is taken while other threads still store their parts."""
+    at = source.rindex("ht_barrier();", 0, source.index("ht_atomic_add(before"))
+    return source[:at] + source[at + len("ht_barrier();") :]
+
+
+def _first_not_last(source):
+    return re.sub(r"if \((arrived\w*\[0\]) == 1\)", r"if (\1 == 0)", source)
+
+
+def _ticket_stays(source):
+    return re.sub(r"(tickets\w*\[[^=]*\]) = 0;", ";", source)
+
+
+def _unordered(source):
+    """An addition that orders nothing."""
+    return re.sub(
+        r"ht_atomic_add\((before\w*) \+ 0, (tickets.*)\);", r"*\1 = atomicAdd(\2);", source
+    )
+
+
+@pytest.mark.skipif(not HAS_COMPILER, reason="no C++ compiler")
+@pytest.mark.parametrize("broken", [_no_barrier, _first_not_last, _ticket_stays, _unordered])
+def test_mistakes_are_found(broken, monkeypatch):
+    """Each by the emulated device or by wrong results, under one of the seeds."""
+    graph = _fused(16, 64, 32)
+    result, feeds = compiled(graph, simt(2), H200), feeds_of(graph)
+    right = emit_cuda(lowered(result.kernels[0].program, H200))
+    assert broken(right) != right
+    monkeypatch.setattr(cuda_emulated, "emit_cuda", lambda program: broken(emit_cuda(program)))
+    found = []
+    for seed in SEEDS:
+        run = functools.partial(run_emulated, seed=seed)
+        try:
+            compare(result.interpret(feeds, run), run_graph(graph, feeds))
+        except (AssertionError, CudaError) as error:
+            found.append(str(error))
+    assert found
 
 
 @needs_nvrtc
