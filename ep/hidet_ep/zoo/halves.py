@@ -2,10 +2,10 @@
 
     half, twin = in_half(model), rounded(model)
 
-`half` has float16 inputs, outputs, parameters and activations; `twin` is `model` with every parameter
-rounded to float16 and back, so that the two differ by the arithmetic alone. Inputs of the twin should
-be rounded as well. Sizes are those of the zoo: activations of order one, far from float16's limits.
-Bodies of control flow are not looked at; a model that has them is an error.
+`half` has float16 inputs, outputs, parameters and activations; `twin` is `model` with every
+parameter rounded to float16 and back, so that the two differ by the arithmetic alone. Inputs of the
+twin should be rounded as well. Sizes are those of the zoo: activations of order one, far from
+float16's limits. A model with bodies of control flow is an error: they are not looked at.
 """
 
 from collections.abc import Callable, Iterator
@@ -54,9 +54,7 @@ def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
     yield from (tensor for tensor in tensors if tensor.data_type == SINGLE)
 
 
-def _replace(
-    tensor: onnx.TensorProto, convert: Callable[[str, np.ndarray], np.ndarray]
-) -> None:
+def _replace(tensor: onnx.TensorProto, convert: Callable[[str, np.ndarray], np.ndarray]) -> None:
     values = convert(tensor.name, numpy_helper.to_array(tensor))
     tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
 
