@@ -66,7 +66,12 @@ setup(
     package_dir={"hidet_ep": "ep/hidet_ep", "hidet_core": "hidet_core"},
     package_data={
         "hidet_ep": ["py.typed"],
-        "hidet_core": ["py.typed", "codegen/cuda/*.h", "emulator/device/*.h"],
+        "hidet_core": [
+            "py.typed",
+            "codegen/cuda/*.h",
+            "emulator/device/*.h",
+            "schedule/tuned/*.json",
+        ],
     },
     ext_modules=[Extension(name, []) for name in MODULES],
     cmdclass={"build_ext": CMakeBuild},

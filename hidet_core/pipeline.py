@@ -28,6 +28,7 @@ from .ir.stmt import Program
 from .lower import lowering_for
 from .plan import serialize
 from .schedule.choose import schedules
+from .schedule.problem import Scheduled
 from .stages import (
     CompileOptions,
     Draft,
@@ -105,21 +106,25 @@ def choose_target(options: CompileOptions) -> Target:
 def _compile_configs(
     draft: Draft, symbols: tuple[Var, ...], builder: Builder, trace: Trace
 ) -> Iterator[Kernel]:
-    """The kernel with the best config; then, if they are asked for, with the others.
-
-    Schedule the anchor, fuse its neighbours, lower, generate and build code.
-    """
+    """The kernel with the best config; then, if they are asked for, with the others."""
     for scheduled in schedules(draft.problem, builder.target):
         trace.configs(partial(config_text, draft.problem, scheduled, builder.target))
-        program = trace("schedule", scheduled.program, "scheduled")
-        program = fuse_epilogue(program, draft.problem.output, draft.steps, draft.stored)
-        program = trace("fuse_epilogue", program)
-        program = trace("fuse_prologue", fuse_prologue(program, draft.prologue))
-        program = trace("name_shared", name_shared(program))
-        program = trim_signature(program, symbols, f"hidet_{draft.name}", draft.stored)
-        program = trace("signature", program, "scheduled")
-        image = _build(program, builder, trace)
-        yield Kernel(draft, scheduled, program, image, trace, _block(program, builder.target))
+        yield compile_kernel(draft, scheduled, symbols, builder, trace)
+
+
+def compile_kernel(
+    draft: Draft, scheduled: Scheduled, symbols: tuple[Var, ...], builder: Builder, trace: Trace
+) -> Kernel:
+    """Fuse the anchor's neighbours into its scheduled program, lower, generate and build code."""
+    program = trace("schedule", scheduled.program, "scheduled")
+    program = fuse_epilogue(program, draft.problem.output, draft.steps, draft.stored)
+    program = trace("fuse_epilogue", program)
+    program = trace("fuse_prologue", fuse_prologue(program, draft.prologue))
+    program = trace("name_shared", name_shared(program))
+    program = trim_signature(program, symbols, f"hidet_{draft.name}", draft.stored)
+    program = trace("signature", program, "scheduled")
+    image = _build(program, builder, trace)
+    return Kernel(draft, scheduled, program, image, trace, _block(program, builder.target))
 
 
 def _block(program: Program, target: Target) -> tuple[int, int]:

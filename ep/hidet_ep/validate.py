@@ -21,13 +21,14 @@ import onnxruntime as ort
 from hidet_ep import zoo
 from hidet_ep.bench.compare import max_relative_error
 from hidet_ep.bench.machine import versions
-from hidet_ep.bench.providers import Provider, assignment, open_session, parse_provider
+from hidet_ep.bench.providers import Provider, alike, assignment, open_session, parse_provider
 from hidet_ep.bench.report import percent
 from hidet_ep.bench.tables import render_text
 from hidet_ep.handover import GraphReport, collect_reports
 
-TARGETS = {"cpu": "HidetEP:target=cpu", "cuda": "HidetEP:target=cuda,allow_tf32={tf32}"}
-# data type -> allowed error of the output's scale. tf32: float32 models on tensor cores. float16 is
+# target -> the provider under test
+TARGETS = {"cpu": "HidetEP:target=cpu", "cuda": "HidetEP:target=cuda"}
+# data type -> allowed error of the output's scale. tf32: float32 models, products in TF32. float16:
 # compared with float32 and the same weights; its activations are rounded, logits of 16 by 1/128
 TOLERANCES = {"float32": 1e-3, "tf32": 4e-2, "float16": 4e-2}
 HALF_AS_CPU = 2.0  # or this times the CPU provider's own error in float16
@@ -49,8 +50,8 @@ class Request:
 
     @property
     def provider(self) -> Provider:
-        tf32 = "on" if self.dtype == "tf32" else "off"
-        return parse_provider(TARGETS[self.target].format(tf32=tf32))
+        provider = parse_provider(TARGETS[self.target])
+        return alike([provider], tf32="1" if self.dtype == "tf32" else "0")[0]
 
 
 @dataclass(frozen=True)
@@ -68,14 +69,18 @@ class Verdict:
 
 
 def validate(model: str, request: Request, provider: Provider | None = None) -> Verdict:
-    """One zoo model; `provider` in place of the target's (the tests validate the CPU provider)."""
+    """A zoo model, or a file as it is; `provider` in place of the target's (the tests validate the
+    CPU provider).
+    """
     provider = provider or request.provider
     batch = request.batches[0] if len(request.batches) == 1 else "N"
     path, twin = _models(model, batch, request)
+    name = Path(model).stem if path == Path(model) else model
     sizes = [size for size in request.batches for _ in range(request.runs)]
     feeds = [zoo.inputs(path, request.seed, {"N": size}) for size in sizes]
-    wide = [{key: _widened(array) for key, array in feed.items()} for feed in feeds]
-    reference = _run_all(open_session(twin, REFERENCE, request.threads), wide)
+    reference = _run_all(
+        open_session(twin, REFERENCE, request.threads), feeds if twin == path else _wide(feeds)
+    )
     try:
         start = time.perf_counter()
         with collect_reports() as reports:
@@ -83,11 +88,11 @@ def validate(model: str, request: Request, provider: Provider | None = None) -> 
         create_s = time.perf_counter() - start
         outputs = _run_all(session, feeds)
     except Exception as error:  # whatever a provider raises is a finding
-        return Verdict(model, problems=(" ".join(str(error).split()),))
+        return Verdict(name, problems=(" ".join(str(error).split()),))
     claims = assignment(session, provider)
     errors = [max_relative_error(*pair) for pair in zip(outputs, reference, strict=True)]
     verdict = Verdict(
-        model,
+        name,
         claims.nodes,
         claims.claimed,
         claims.partitions,
@@ -105,10 +110,16 @@ def validate(model: str, request: Request, provider: Provider | None = None) -> 
 
 
 def _models(model: str, batch: int | str, request: Request) -> tuple[Path, Path]:
-    """The model to validate, and the one that the CPU provider runs."""
+    """The model to validate, and the one that the CPU provider runs: for a file, the file."""
+    if Path(model).is_file():
+        return Path(model), Path(model)
     forms = ("float16", "rounded") if request.dtype == "float16" else ("float32",) * 2
     made = [zoo.path(model, request.seed, batch, request.image, form) for form in forms]
     return made[0], made[1]
+
+
+def _wide(feeds: Sequence[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
+    return [{key: _widened(array) for key, array in feed.items()} for feed in feeds]
 
 
 def _widened(array: np.ndarray) -> np.ndarray:

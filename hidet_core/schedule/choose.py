@@ -1,7 +1,5 @@
-"""Choose a template and a config for a problem: what the cost models of the templates that accept
-it like best.
-
-(Tuned tables and measured records come before the cost models once there are any.)
+"""Choose a template and a config for a problem: the tuned table's entry first, then what the cost
+models of the templates that accept it like best.
 """
 
 from __future__ import annotations
@@ -17,6 +15,7 @@ from .cpu import TEMPLATES as CPU_TEMPLATES
 from .cuda import TEMPLATES as CUDA_TEMPLATES
 from .problem import Problem, Scheduled
 from .template import Template
+from .tuned import Best, find
 
 # by kind of target; the order is that in which templates are asked
 TEMPLATES: dict[str, tuple[Template, ...]] = {"cpu": CPU_TEMPLATES, "cuda": CUDA_TEMPLATES}
@@ -28,6 +27,11 @@ class Candidate(NamedTuple):
     cost: float
     template: Template
     config: Config
+
+    @property
+    def names(self) -> Best:
+        """As tuned tables and records call it."""
+        return Best(type(self.template).__name__, str(self.config))
 
 
 def templates_for(problem: Problem, target: Target) -> list[Template]:
@@ -60,5 +64,9 @@ def schedules(problem: Problem, target: Target) -> Iterator[Scheduled]:
     """The problem's program with each config, best first: the compiler may reject some. Raises
     Unsupported where there is none.
     """
-    for _, template, config in candidates(problem, target):
+    found = candidates(problem, target)
+    best = find(problem, target.name)
+    if best is not None:  # a stable sort: the others keep their order
+        found.sort(key=lambda candidate: candidate.names != best)
+    for _, template, config in found:
         yield template.build(problem, config, target)

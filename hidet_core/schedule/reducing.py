@@ -14,6 +14,7 @@ from hidet_core.ir.expr import (
     Expr,
     Load,
     Reduce,
+    Select,
     Var,
     binary,
     select,
@@ -60,3 +61,12 @@ def instantiate(value: Expr, axes: Mapping[Var, Expr], known: Mapping[Buffer, Ex
 def with_total(value: Expr, node: Reduce, total: Expr) -> Expr:
     """value with its Reduce replaced by the reduced total."""
     return rewrite(value, lambda other: total if other is node else None)
+
+
+def inside_term(node: Reduce, element: Expr) -> Expr:
+    """What is reduced, for an element inside the image (a window's select for padding is decided);
+    `element` is what is loaded there.
+    """
+    value = node.value.a if isinstance(node.value, Select) else node.value
+    found = next(load for load in walk(value) if isinstance(load, Load))
+    return rewrite(value, lambda other: element if other is found else None)

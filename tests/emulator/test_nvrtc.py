@@ -16,8 +16,9 @@ from tests.emulator import (
     test_modules,
     test_streams,
 )
+from tests.emulator.nvrtc import compile_for_device
 
-nvrtc = pytest.importorskip("cuda.bindings.nvrtc", reason="no NVRTC")
+pytest.importorskip("cuda.bindings.nvrtc", reason="no NVRTC")
 
 NOT_HERE = ("__half", "__pipeline", "assert(", "hidet_emu", "memcpy", "packed")
 SOURCES = {
@@ -30,17 +31,6 @@ SOURCES = {
     "graphs": test_graphs.SCALE,
     "streams": test_streams.SCALE,
 } | {name: test_broken_kernels.place(name) for name in test_broken_kernels.BROKEN}
-
-
-def compile_for_device(source, architecture="sm_80"):
-    """Errors of NVRTC, and what it says of registers, "" if there is nothing."""
-    _, program = nvrtc.nvrtcCreateProgram(source.encode(), b"kernel.cu", 0, [], [])
-    options = [f"--gpu-architecture={architecture}".encode(), b"-std=c++17"]
-    (result,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
-    _, size = nvrtc.nvrtcGetProgramLogSize(program)
-    log = b" " * size
-    nvrtc.nvrtcGetProgramLog(program, log)
-    return "" if result == nvrtc.nvrtcResult.NVRTC_SUCCESS else log.decode()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hidet_ep import zoo
-from hidet_ep.bench.providers import parse_provider
+from hidet_ep.bench.providers import alike, parse_provider
 from hidet_ep.bench.report import failures, text_table
 from hidet_ep.bench.runner import Settings, benchmark
 
@@ -17,6 +17,7 @@ EXAMPLES = """examples:
   %(prog)s                                        the zoo, HidetEP against the CPU provider
   %(prog)s resnet50 model.onnx --threads 1
   %(prog)s resnet50 --providers cpu hidet hidet:tuning=fast --json out.json
+  %(prog)s --target cuda --tf32 1 --providers cuda cuda-best tensorrt hidet    on a GPU
 """
 
 
@@ -34,7 +35,8 @@ def parser(prog: str | None = None) -> argparse.ArgumentParser:
         nargs="+",
         default=PROVIDERS,
         metavar="P",
-        help="cpu, hidet, cuda, or any name[:key=value,...]; the first is the baseline",
+        help="cpu, hidet, cuda, cuda-best (CUDA graph and NHWC), tensorrt, or any "
+        "name[:key=value,...]; the first is the baseline",
     )
     add = args.add_argument
     add("--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: all cores")
@@ -43,6 +45,10 @@ def parser(prog: str | None = None) -> argparse.ArgumentParser:
     add("--seed", type=int, default=0)
     add("--seconds", type=float, default=3.0, help="timed seconds of each model and provider")
     add("--tolerance", type=float, default=1e-3, help="allowed error of the output's scale")
+    add("--target", help="of HidetEP, where its options do not say: cpu, cuda, ...")
+    add("--tf32", choices=("0", "1"), help="products of float32 in TF32: the same for all on a GPU")
+    add("--io", choices=("device", "host"), default="device", help="where tensors are between runs")
+    add("--cold", action="store_true", help="with other data in the GPU's L2 before each run")
     add("--no-creation", action="store_true", help="skip cold and warm session creation")
     add("--json", type=Path, metavar="FILE", help="write the report here too")
     return args
@@ -59,9 +65,12 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         seconds=args.seconds,
         tolerance=args.tolerance,
         creation=not args.no_creation,
+        io=args.io,
+        cold=args.cold,
     )
     try:
         providers = [parse_provider(text) for text in args.providers]
+        providers = alike(providers, args.target, args.tf32)
         report = benchmark(args.models or zoo.names(), providers, settings, say=_say)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -103,8 +103,10 @@ def markdown_table(report: Report) -> str:
 def headline(report: Report) -> str:
     machine, settings = report.machine, report.settings
     versions = machine["versions"]
+    gpu = f"{machine['gpu']}; tensors on the {settings['io']}; " if machine.get("gpu") else ""
+    cold = "L2 cold; " if settings.get("cold") else ""
     return (
-        f"{machine['cpu']}, {machine['cores']} cores; {settings['threads']} threads; "
+        f"{gpu}{cold}{machine['cpu']}, {machine['cores']} cores; {settings['threads']} threads; "
         f"onnxruntime {versions['onnxruntime']}; median (p10-p90) of interleaved runs"
     )
 

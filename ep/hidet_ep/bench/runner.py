@@ -14,10 +14,11 @@ import numpy as np
 import onnx
 
 from hidet_ep import zoo
+from hidet_ep.bench.binding import DeviceRun, Flush, HostRun, Run
 from hidet_ep.bench.compare import max_relative_error
 from hidet_ep.bench.creation import creation_times
 from hidet_ep.bench.machine import describe_machine
-from hidet_ep.bench.providers import Provider, assignment, open_session
+from hidet_ep.bench.providers import Provider, assignment, open_session, parse_provider
 from hidet_ep.bench.report import ModelReport, Report, Result
 from hidet_ep.bench.timing import interleave
 
@@ -26,7 +27,11 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Settings:
-    """How to measure. batch: size of zoo models, and of symbolic dims of model files."""
+    """How to measure. batch: size of zoo models, and of symbolic dims of model files.
+
+    io: where tensors are between the runs of providers on a GPU, "host" or "device". cold: other
+    data lies in the GPU's L2 when a run begins.
+    """
 
     threads: int
     batch: int = 1
@@ -36,6 +41,8 @@ class Settings:
     min_rounds: int = 5
     tolerance: float = 1e-3
     creation: bool = True
+    io: str = "device"
+    cold: bool = False
 
 
 @dataclass
@@ -44,7 +51,8 @@ class Candidate:
 
     provider: Provider
     result: Result
-    run: Callable[[], list[np.ndarray]] | None = None
+    run: Run | None = None
+    before: Callable[[], None] | None = None  # each timed run, not timed itself
 
     def note(self, **figures: object) -> None:
         self.result = dataclasses.replace(self.result, **figures)
@@ -101,23 +109,38 @@ def _open(
     candidate = Candidate(provider, Result(provider.label))
     try:
         session = open_session(path, provider, settings.threads)
-        session.run(None, feeds)
+        run = HostRun(session, feeds)
+        if provider.is_on_gpu and settings.io == "device":
+            like = run.outputs() if _takes_arrays(provider) else _shapes(path, feeds, settings)
+            run = DeviceRun(session, feeds, like, provider.device_id)
+        run()
+        candidate.before = Flush(provider) if settings.cold and provider.is_on_gpu else None
     except Exception as error:  # whatever a provider raises is a finding of the report
         candidate.fail(error)
         return candidate
     claims = assignment(session, provider)
     candidate.note(claimed=claims.share, partitions=claims.partitions)
-    candidate.run = lambda: session.run(None, feeds)
+    candidate.run = run
     return candidate
+
+
+def _takes_arrays(provider: Provider) -> bool:
+    """Whether its session may be run on arrays first: a CUDA graph keeps the first addresses."""
+    return provider.name == "HidetEP" or provider.option("enable_cuda_graph") in ("", "0")
+
+
+def _shapes(path: Path, feeds: dict[str, np.ndarray], settings: Settings) -> list[np.ndarray]:
+    """The outputs of the CPU provider, for their shapes and types."""
+    return open_session(path, parse_provider("cpu"), settings.threads).run(None, feeds)
 
 
 def _check_outputs(candidates: Sequence[Candidate], settings: Settings) -> None:
     baseline, *others = candidates
     if baseline.run is None:
         return
-    reference = baseline.run()
+    reference = baseline.run.outputs()
     for candidate in (c for c in others if c.run):
-        error = max_relative_error(candidate.run(), reference)
+        error = max_relative_error(candidate.run.outputs(), reference)
         candidate.note(max_error=error)
         if not error <= settings.tolerance:
             candidate.fail(f"error {error:.1e} of the output's scale > {settings.tolerance:.0e}")
@@ -126,7 +149,8 @@ def _check_outputs(candidates: Sequence[Candidate], settings: Settings) -> None:
 def _time(candidates: Sequence[Candidate], settings: Settings) -> None:
     alive = [candidate for candidate in candidates if candidate.run]
     runs = [candidate.run for candidate in alive]
-    times = interleave(runs, settings.seconds, settings.min_rounds) if runs else []
+    before = [candidate.before for candidate in alive]
+    times = interleave(runs, settings.seconds, settings.min_rounds, before) if runs else []
     for candidate, stats in zip(alive, times, strict=True):
         candidate.note(stats=stats)
     baseline = candidates[0].result.stats

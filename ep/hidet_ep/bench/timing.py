@@ -2,7 +2,8 @@
 
 In: functions that run something once; out: Stats of each. A turn is one run that is not counted
 (the caches are another candidate's until then) and as many counted runs as fill TURN_SECONDS; the
-order of the turns rotates from round to round.
+order of the turns rotates from round to round. Before the first turn every candidate runs
+WARM_UP_RUNS times, in which CUDA graphs are captured.
 """
 
 import time
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 TURN_SECONDS = 0.03
-WARM_UP_RUNS = 2
+WARM_UP_RUNS = 4
 MAX_RUNS_PER_TURN = 100
 
 
@@ -35,9 +36,13 @@ def interleave(
     candidates: Sequence[Callable[[], object]],
     seconds: float,
     min_rounds: int = 5,
+    before: Sequence[Callable[[], object] | None] | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[Stats]:
-    """Times every candidate for about `seconds` each, never less than min_rounds turns."""
+    """Times every candidate for about `seconds` each, never less than min_rounds turns. before:
+    of each candidate, what precedes each of its runs without being timed.
+    """
+    first = before or [None] * len(candidates)
     runs = [_runs_per_turn(candidate, clock) for candidate in candidates]
     samples: list[list[float]] = [[] for _ in candidates]
     stop, rounds = clock() + seconds * len(candidates), 0
@@ -45,9 +50,23 @@ def interleave(
         for turn in range(len(candidates)):
             who = (turn + rounds) % len(candidates)
             candidates[who]()
-            samples[who] += [_time(candidates[who], clock) for _ in range(runs[who])]
+            samples[who] += _turn(candidates[who], first[who], runs[who], clock)
         rounds += 1
     return [summarise(sample) for sample in samples]
+
+
+def _turn(
+    candidate: Callable[[], object],
+    first: Callable[[], object] | None,
+    runs: int,
+    clock: Callable[[], float],
+) -> list[float]:
+    samples = []
+    for _ in range(runs):
+        if first is not None:
+            first()
+        samples.append(_time(candidate, clock))
+    return samples
 
 
 def _runs_per_turn(candidate: Callable[[], object], clock: Callable[[], float]) -> int:

@@ -1,4 +1,5 @@
 // Initialisation, the device and contexts.
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
@@ -97,6 +98,12 @@ CUresult Report(const Fault& fault) {
   return fault.code;
 }
 
+void ReportAtExit() {
+  Driver& driver = Driver::Get();
+  const std::lock_guard<std::recursive_mutex> guard(driver.lock());
+  std::fprintf(stderr, "hidet emulator: %zu objects alive at exit\n", driver.state().CountLive());
+}
+
 HIDET_EMU_API cuInit(unsigned flags) {
   return Enter(Needs::kNothing, [&](State& state) {
     if (flags != 0) throw Fault{CUDA_ERROR_INVALID_VALUE, "cuInit: flags must be 0"};
@@ -104,6 +111,9 @@ HIDET_EMU_API cuInit(unsigned flags) {
     if (seed != nullptr && *seed != '\0' && state.CountLive() == 0) {
       state.machine.seed = static_cast<uint32_t>(std::strtoul(seed, nullptr, 10));
     }
+    static const bool reports = std::getenv("HIDET_EMULATOR_REPORT") != nullptr &&
+                                std::atexit(ReportAtExit) == 0;
+    (void)reports;
     state.initialised = true;
   });
 }

@@ -262,6 +262,11 @@ enum CUgraphDependencyType : int {
   CU_GRAPH_DEPENDENCY_TYPE_DEFAULT = 0,
   CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC = 1,
 };
+enum : unsigned char {  // ports that edges come from
+  CU_GRAPH_KERNEL_NODE_PORT_DEFAULT = 0,
+  CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC = 1,
+  CU_GRAPH_KERNEL_NODE_PORT_LAUNCH_ORDER = 2,
+};
 struct CUgraphEdgeData {  // all zero: the second node waits for the whole first one
   unsigned char from_port, to_port, type, reserved[5];
 };

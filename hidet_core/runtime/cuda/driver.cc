@@ -145,6 +145,8 @@ Driver::Driver(const std::string& path) {
     *static_cast<void**>(symbol.slot) = address;
     if (address == nullptr && missing == nullptr) missing = symbol.name;
   }
+  *reinterpret_cast<void**>(&f.GraphAddDependencies) =
+      dlsym(library_, "cuGraphAddDependencies_v2");
   *reinterpret_cast<void**>(&f.EmulatorLastError) = dlsym(library_, "hidetEmuLastError");
   if (f.DriverGetVersion != nullptr) f.DriverGetVersion(&version_);
   if (missing != nullptr || version_ < kOldestVersion) {

@@ -66,6 +66,9 @@ struct DriverFunctions {
   DriverCall<CUgraphExec, CUgraphNode, const CUDA_KERNEL_NODE_PARAMS*>
       GraphExecKernelNodeSetParams;
   DriverCall<CUgraphExec, CUstream> GraphLaunch;
+  // null before CUDA 12.3
+  DriverCall<CUgraph, const CUgraphNode*, const CUgraphNode*, const CUgraphEdgeData*, size_t>
+      GraphAddDependencies;
   // only of the emulated driver, else null
   const char* (*EmulatorLastError)();
 };

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hidet_core.ir.expr import Expr, Load, Reduce, Select, both, unary, wrap
-from hidet_core.ir.node import rewrite, walk
+from hidet_core.ir.expr import Expr, both, unary, wrap
 from hidet_core.ir.widen import wide_type
 from hidet_core.lang import (
     Tensor,
@@ -33,7 +32,7 @@ from hidet_core.target.cpu import Cpu
 
 from ..config import Config
 from ..problem import Problem, Scheduled
-from ..reducing import combine, find_reduce, identity, instantiate, with_total
+from ..reducing import combine, find_reduce, identity, inside_term, instantiate, with_total
 from ..template import Template
 from ..work import estimate, scalars_of
 
@@ -94,7 +93,7 @@ def _window(problem: Problem, at: tuple[Expr, Expr, Expr, Expr], lanes_wide: int
         for (j,) in _channels(nv, lanes_wide):
             with when(first + j < channels):
                 element = Tensor(x)[n, top + r * dilation_h, left + s * dilation_w, first + j]
-                acc[j] = combine(node.op, acc[j], _term(node, element))
+                acc[j] = combine(node.op, acc[j], inside_term(node, element))
 
     whole = both(_is_inside(problem, 0, top), _is_inside(problem, 1, left))
     kernel = problem.attrs["kernel"]
@@ -121,17 +120,6 @@ def _window(problem: Problem, at: tuple[Expr, Expr, Expr, Expr], lanes_wide: int
 
 def _channels(nv: int, lanes_wide: int) -> Iterator[tuple[Expr]]:
     return lanes(repeat(nv) * spatial(lanes_wide))
-
-
-def _term(node: Reduce, element: Expr) -> Expr:
-    """What is reduced, for an element inside the image (the definition's select for padding is
-    decided).
-    """
-    found = [load for load in walk(node.value) if isinstance(load, Load)]
-    value = node.value
-    if isinstance(value, Select):
-        value = value.a
-    return rewrite(value, lambda other: element if other is found[0] else None)
 
 
 def _start(problem: Problem, axis: int, position: Expr) -> Expr:

@@ -37,7 +37,7 @@ from ..work import estimate, scalars_of, unravel
 from .contraction import widest
 from .tile_copy import elements
 from .traffic import LAUNCH_NS
-from .waves import L2_BYTES, MEMORY_LATENCY, OVERLAPPED
+from .waves import L2_BYTES, MEMORY_LATENCY, overlapped
 
 ISSUED = 4  # instructions of warps that a multiprocessor starts in a cycle
 OTHER_REGISTERS = 32
@@ -105,12 +105,12 @@ class Depthwise(Template):
             (multiplied + warps * (loads * 3 + sums * 4)) / ISSUED,
             warps * target.warp * rows * cols * config.vector * out.dtype.bytes / L2_BYTES,
         )
-        busy = max(pipes) * OVERLAPPED + sum(pipes) * (1 - OVERLAPPED)
+        busy = overlapped(*pipes)
         waits = -(-most // resident) * (1 + max(loads / LOADS_UNDER_WAY, 1)) * MEMORY_LATENCY
         x = problem.inputs[0]
         moved = (estimate(tuple(x.shape)) + estimate(tuple(out.shape))) * out.dtype.bytes
-        time = max(max(busy, waits) / target.clock_ghz, moved / target.bytes_per_ns)
-        return LAUNCH_NS + time
+        cycles = max(busy, waits)
+        return LAUNCH_NS + overlapped(cycles / target.clock_ghz, moved / target.bytes_per_ns)
 
     def build(self, problem: Problem, config: DepthwiseConfig, target: Cuda) -> Scheduled:
         x, w, out = *problem.inputs, problem.output

@@ -47,7 +47,7 @@ from ..work import scalars_of
 from .contraction import ACCESS_BYTES, Contraction, Packing, contraction, is_contraction, packs
 from .tile_copy import elements
 from .traffic import LAUNCH_NS
-from .waves import L2_BYTES, MEMORY_LATENCY, OVERLAPPED, WORST, Size
+from .waves import L2_BYTES, MEMORY_LATENCY, WORST, Size, overlapped
 
 MAX_ROWS = 16
 LANES = 32
@@ -126,11 +126,12 @@ class Gemv(Template):
             vectors * config.cols * LANES * ACCESS_BYTES / L2_BYTES,
             vectors * size.rows * LANES * vector * 4 / 128,
         )
-        busy = max(pipes) * OVERLAPPED + sum(pipes) * (1 - OVERLAPPED)
+        busy = overlapped(*pipes)
         begin = MEMORY_LATENCY if _staged_bytes(view) else 0.0
         alone = (steps + rest) * MEMORY_LATENCY + begin + END_CYCLES + 10 * sums
         cycles = max(busy, -(-most // resident) * alone)
-        return LAUNCH_NS + max(cycles / target.clock_ghz, size.bytes / target.bytes_per_ns)
+        moved = size.bytes / target.bytes_per_ns
+        return LAUNCH_NS + overlapped(cycles / target.clock_ghz, moved)
 
     def build(self, problem: Problem, config: GemvConfig, target: Cuda) -> Scheduled:
         vector = ACCESS_BYTES // problem.inputs[1].dtype.bytes

@@ -51,6 +51,8 @@ STEP_CYCLES = 12.0  # of a warp that runs alone, for a depth: reads, then what d
 ISSUED = 4  # instructions of warps that a multiprocessor starts in a cycle
 READ_CYCLES = 2.0  # of shared memory, for a warp's vectors of four, some of which are the same
 COPY_SLOTS = 4  # instructions of a thread for a vector on its way, beside its stores
+UNROLL = 8  # depths of a step
+COMPUTED_SLOTS = 8  # instructions for an element that a prologue computes, about
 OTHER_REGISTERS = 40  # of a thread, for addresses and loops
 
 
@@ -136,7 +138,8 @@ class Simt(Template):
             vector = vector_of(operand, side, config.block_k, config.threads)
             vectors = side * config.block_k / vector / target.warp
             stores = vectors * (vector if operand.along == "k" else 1)
-            copied += vectors * COPY_SLOTS + stores
+            computed = COMPUTED_SLOTS if not operand.is_flat else 0
+            copied += vectors * (COPY_SLOTS + vector * computed) + stores
             stored += stores
         busy = (
             multiplied * target.warp / target.fma_per_cycle,
@@ -236,7 +239,7 @@ class _Block:
         down, across = self._pieces()
         part_a = register(f32, [self.rows], "part_a")
         part_b = register(f32, [self.cols], "part_b")
-        for k in unroll(self.config.block_k, "k"):
+        for k in self._depths():
             for part, tile, pieces in (
                 (part_a, self.a.tile, down),
                 (part_b, self.b.tile, across),
@@ -247,6 +250,12 @@ class _Block:
             for i in unroll(self.rows, "i"):
                 for j in unroll(self.cols, "j"):
                     self.sums[i, j] += part_a[i] * part_b[j]
+
+    def _depths(self) -> Iterator[Expr]:
+        """Those of a step: a loop over unrolled pieces, so that the code stays in its cache."""
+        for outer in range_(self.config.block_k // UNROLL, "k"):
+            for inner in unroll(UNROLL, "u"):
+                yield outer * UNROLL + inner
 
     def store(self, group: Expr) -> None:
         """The sums into the output."""

@@ -2,7 +2,15 @@
 
 import pytest
 
-from hidet_ep.bench.providers import Provider, assignment, open_session, parse_provider
+from hidet_ep.bench import providers
+from hidet_ep.bench.providers import (
+    Provider,
+    alike,
+    assignment,
+    open_session,
+    parse_provider,
+    preload_libraries,
+)
 
 CPU = Provider("CPUExecutionProvider")
 
@@ -49,3 +57,52 @@ def test_assignment_counts_nodes_and_partitions(tiny):
     other = assignment(session, Provider("HidetEP"))
     assert (other.claimed, other.partitions) == (0, 0)
     assert other.elsewhere == ("MatMul", "Relu")
+
+
+def test_the_cuda_providers_best_is_a_name():
+    best = parse_provider("cuda-best")
+    assert best.name == "CUDAExecutionProvider"
+    assert (best.option("enable_cuda_graph"), best.option("prefer_nhwc")) == ("1", "1")
+    assert parse_provider("cuda-best:use_tf32=0").option("use_tf32") == "0"
+    assert best.label == "CUDA enable_cuda_graph=1,prefer_nhwc=1"
+
+
+@pytest.mark.parametrize(
+    ("text", "on_gpu"),
+    [
+        ("cpu", False),
+        ("hidet", False),
+        ("hidet:target=cpu", False),
+        ("hidet:target=cuda", True),
+        ("hidet:target=sm_90a,device_id=1", True),
+        ("cuda", True),
+        ("tensorrt", True),
+    ],
+)
+def test_where_a_provider_runs(text, on_gpu):
+    assert parse_provider(text).is_on_gpu == on_gpu
+
+
+def test_all_providers_get_the_same_choices():
+    given = ["cpu", "cuda", "cuda:use_tf32=1", "tensorrt", "hidet", "hidet:target=cpu"]
+    chosen = alike([parse_provider(text) for text in given], target="cuda", tf32="0")
+    assert [provider.text for provider in chosen] == [
+        "CPUExecutionProvider",
+        "CUDAExecutionProvider:use_tf32=0",
+        "CUDAExecutionProvider:use_tf32=1",
+        "TensorrtExecutionProvider",
+        "HidetEP:target=cuda,allow_tf32=0",
+        "HidetEP:target=cpu,allow_tf32=0",
+    ]
+    assert alike([CPU]) == [CPU]
+
+
+def test_libraries_are_preloaded_for_the_providers_that_need_them(monkeypatch):
+    called = []
+    monkeypatch.setattr(providers.ort, "preload_dlls", lambda: called.append(1), raising=False)
+    monkeypatch.setattr(providers.ort, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    preload_libraries(CPU)
+    preload_libraries(parse_provider("tensorrt"))
+    assert not called
+    preload_libraries(parse_provider("cuda"))
+    assert called

@@ -47,6 +47,18 @@ def test_turns_alternate_and_rotate():
     assert turns == list("aabb" + "bbaa")  # in each turn the first run is not counted
 
 
+def test_what_precedes_a_run_is_not_timed():
+    world = World()
+    flush, plain = world.candidate("flush", 0.5), world.candidate("plain", 0.002)
+    cold = world.candidate("cold", 0.001)
+    stats = interleave([cold, plain], 0.0, 2, [flush, None], clock=world.clock)
+    assert [s.median_ms for s in stats] == [pytest.approx(1.0), pytest.approx(2.0)]
+    ran = world.ran[2 * (WARM_UP_RUNS + 1) :]
+    assert ran[:5] == ["cold", "flush", "cold", "flush", "cold"]  # the first one is not counted
+    assert ran.count("flush") == stats[0].runs
+    assert ran[ran.index("plain") + 1] == "plain"
+
+
 def test_rounds_have_a_minimum():
     world = World()
     (stats,) = interleave([world.candidate("x", 5.0)], 0.0, min_rounds=7, clock=world.clock)

@@ -5,6 +5,7 @@
 //   alternating) concurrent PLAN CONSTANT runs on 4 threads at once that share a pool; prints wrong
 //   results fuzz-plan PLAN CONSTANT SEEDS     loads damaged plans whose checksum is right again
 //   team SEEDS - -           random calls, members that come late or never; prints mistakes
+//   dependencies SEEDS -     orders of random launches; prints mistakes
 //   fuzz-object OBJECT SEEDS          loads damaged kernel images
 // The fuzzers print how many were refused and how many loaded; a crash is the failure.
 #include <algorithm>
@@ -24,6 +25,7 @@
 #include <vector>
 
 #include "hidet_core/runtime/crc32.h"
+#include "hidet_core/runtime/cuda/dependencies.h"
 #include "hidet_core/runtime/executable.h"
 #include "hidet_core/runtime/module.h"
 #include "hidet_core/runtime/team.h"
@@ -245,6 +247,91 @@ int Fuzz(const Bytes& good, size_t from, int seeds, Load load) {
   return 0;
 }
 
+using Launches = std::vector<std::vector<hidet::cuda::Access>>;
+using Pairs = std::vector<std::vector<bool>>;
+constexpr uint32_t kMemories = 3;
+
+bool Conflict(const hidet::cuda::Access& a, const hidet::cuda::Access& b) {
+  int64_t shared = 0;
+  for (int64_t i = a.begin; i < a.end; ++i) shared += b.begin <= i && i < b.end;
+  return shared > 0 && a.memory == b.memory && (a.stored || b.stored);
+}
+
+bool Conflict(const Launches& launches, size_t left, size_t right) {
+  for (const auto& a : launches[left]) {
+    for (const auto& b : launches[right]) {
+      if (Conflict(a, b)) return true;
+    }
+  }
+  return false;
+}
+
+// Each pair of which one stores what the other uses must be ordered by the edges, and no edge may
+// be there that the others make needless. `ordered` gets what the edges order.
+int WrongEdges(const Launches& launches, Pairs& ordered) {
+  const auto before = hidet::cuda::FindDependencies(launches);
+  int wrong = 0;
+  Pairs longer = ordered;  // by paths of two edges or more
+  for (size_t later = 0; later < launches.size(); ++later) {
+    for (const uint32_t earlier : before[later]) {
+      wrong += earlier >= later || !Conflict(launches, earlier, later);
+      ordered[later][earlier] = true;
+      for (size_t i = 0; i < earlier; ++i) {
+        if (ordered[earlier][i]) ordered[later][i] = longer[later][i] = true;
+      }
+    }
+    for (const uint32_t earlier : before[later]) wrong += longer[later][earlier];
+    for (size_t i = 0; i < later; ++i) wrong += Conflict(launches, i, later) && !ordered[later][i];
+  }
+  return wrong;
+}
+
+bool Uses(const std::vector<hidet::cuda::Access>& accesses, uint32_t memory) {
+  return std::any_of(accesses.begin(), accesses.end(),
+                     [&](const auto& access) { return access.memory == memory; });
+}
+
+// Memories are in use at the same time unless all users of one come before those of the other.
+int WrongPairs(const Launches& launches, const Pairs& ordered) {
+  const auto concurrent = hidet::cuda::FindConcurrent(launches, kMemories);
+  const auto all_before = [&](uint32_t left, uint32_t right) {
+    int late = 0;
+    for (size_t i = 0; i < launches.size(); ++i) {
+      for (size_t j = 0; j < launches.size(); ++j) {
+        late += Uses(launches[i], left) && Uses(launches[j], right) && !ordered[j][i];
+      }
+    }
+    return late == 0;
+  };
+  int wrong = 0;
+  for (uint32_t left = 0; left < kMemories; ++left) {
+    for (uint32_t right = 0; right < kMemories; ++right) {
+      wrong += concurrent[left][right] == (all_before(left, right) || all_before(right, left));
+    }
+  }
+  return wrong;
+}
+
+int Dependencies(int seeds) {
+  int wrong = 0;
+  for (int seed = 0; seed < seeds; ++seed) {
+    std::mt19937 random(static_cast<uint32_t>(seed));
+    Launches launches(1 + random() % 12);
+    for (auto& accesses : launches) {
+      for (size_t i = 1 + random() % 4; i > 0; --i) {
+        const int64_t begin = random() % 20;
+        accesses.push_back({static_cast<uint32_t>(random() % kMemories), begin,
+                            begin + static_cast<int64_t>(random() % 6), random() % 3 == 0});
+      }
+    }
+    Pairs ordered(launches.size(), std::vector<bool>(launches.size()));
+    wrong += WrongEdges(launches, ordered);
+    wrong += WrongPairs(launches, ordered);
+  }
+  std::printf("wrong %d\n", wrong);
+  return 0;
+}
+
 }  // namespace
 
 int main(int count, char** words) {
@@ -252,6 +339,7 @@ int main(int count, char** words) {
   if (mode == "steady") return Steady(ReadFile(words[2]), ReadFile(words[3]));
   if (mode == "concurrent") return Concurrent(ReadFile(words[2]), ReadFile(words[3]));
   if (mode == "team") return TeamOfStragglers(std::atoi(words[2]));
+  if (mode == "dependencies") return Dependencies(std::atoi(words[2]));
   if (mode == "fuzz-plan" && count > 4) {
     const Bytes constant = ReadFile(words[3]);
     return Fuzz(ReadFile(words[2]), kPayload, std::atoi(words[4]), [&](Bytes plan) {

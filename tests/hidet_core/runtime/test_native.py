@@ -86,6 +86,10 @@ def test_a_team_does_each_task_once_and_calls_in_order(racing_driver):
     assert run(racing_driver, "team", 150, "-", "-") == {"wrong": 0}
 
 
+def test_launches_are_ordered_by_the_memory_they_use(sanitized_driver):
+    assert run(sanitized_driver, "dependencies", 2000, "-") == {"wrong": 0}
+
+
 def test_damaged_plans(sanitized_driver, files):
     counts = run(sanitized_driver, "fuzz-plan", files / "plan", files / "constant", 4000)
     assert counts["refused"] > 500

@@ -5,6 +5,7 @@ three scheduler seeds; nothing may be alive on it after a test. `row_sum_cuda` i
 `row_sum_plan` for CUDA, `diamond` one with two branches that can run side by side.
 """
 
+import contextlib
 import ctypes
 import gc
 from dataclasses import replace
@@ -61,9 +62,40 @@ class Emulator:
         self.seed = seed
         self.library = ctypes.CDLL(str(LIBRARY))
         self.library.hidetEmuCount.restype = ctypes.c_uint64
+        self.library.hidetEmuLastError.restype = ctypes.c_char_p
 
     def count(self, name):
         return self.library.hidetEmuCount(name.encode())
+
+    def call(self, name, *arguments):
+        code = getattr(self.library, name)(*arguments)
+        if code != 0:
+            raise AssertionError(f"{name}: {code} {self.library.hidetEmuLastError()}")
+
+    def made(self, name, *arguments):
+        """The handle that a function puts where its first argument points."""
+        handle = ctypes.c_void_p()
+        self.call(name, ctypes.byref(handle), *arguments)
+        return handle
+
+    def captured(self, stream):
+        """The graph at the end of a capture."""
+        graph = ctypes.c_void_p()
+        self.call("cuStreamEndCapture", stream, ctypes.byref(graph))
+        return graph
+
+    @contextlib.contextmanager
+    def stream(self):
+        """A stream of the caller's, in the context that the runtime uses."""
+        self.call("cuInit", 0)
+        self.call("cuCtxPushCurrent_v2", self.made("cuDevicePrimaryCtxRetain", 0))
+        stream = self.made("cuStreamCreate", 1)
+        try:
+            yield stream
+        finally:
+            self.call("cuStreamDestroy_v2", stream)
+            self.made("cuCtxPopCurrent_v2")
+            self.call("cuDevicePrimaryCtxRelease_v2", 0)
 
     def reset(self):
         gc.collect()
