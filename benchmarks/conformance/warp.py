@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from benchmarks.conformance.arithmetic import bf16
 from benchmarks.conformance.case import Case
 
 HEADERS = ("instructions.h",)
@@ -32,6 +33,14 @@ def warp_cases() -> Iterator[Case]:
     body = "  float x = in0[t]; ht_round_tf32<1>(&x); out[t] = x;"
     yield Case("ht_round_tf32", body, (x,), ("float", "float"),
                rounded.astype(np.uint32).view(np.float32), HEADERS)  # fmt: skip
+    pairs = rng.standard_normal((32, 2)).astype(np.float32) * 100
+    for kind, halves in (
+        ("f16", pairs.astype(np.float16).view(np.uint16)),
+        ("bf16", (bf16(pairs).view(np.uint32) >> 16).astype(np.uint16)),
+    ):
+        word = halves[:, 0].astype(np.uint32) | halves[:, 1].astype(np.uint32) << 16
+        body = f"  u32 word; ht_pack_{kind}(&word, in0 + 2 * t); out[t] = word;"
+        yield Case(f"ht_pack_{kind}", body, (pairs,), ("float", "u32"), word, HEADERS)
     for bit in (1, 2, 4, 8, 16):
         yield _shuffle(rng, f"xor<{bit}>", LANES ^ bit)
     for delta in (1, 2, 4, 8, 16):
