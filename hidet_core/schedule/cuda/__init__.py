@@ -2,6 +2,7 @@
 
 from ..template import Template
 from .attention import Attention
+from .attention_mma import AttentionMma
 from .depthwise import Depthwise
 from .gemv import Gemv
 from .injective import Injective
@@ -10,10 +11,11 @@ from .pool import Pool2d
 from .reduce import ReduceTemplate
 from .rows import Rows
 from .simt import Simt
+from .tensor_core import TensorCore
 
 TEMPLATES: tuple[Template, ...] = (
-    Depthwise(), Gemv(), Simt(), Rows(), Attention(), Pool2d(), Lrn(), Injective(),
-    ReduceTemplate(),
+    Depthwise(), Gemv(), TensorCore(), Simt(), Rows(), AttentionMma(), Attention(), Pool2d(),
+    Lrn(), Injective(), ReduceTemplate(),
 )  # fmt: skip
 
 __all__ = ["TEMPLATES"]
