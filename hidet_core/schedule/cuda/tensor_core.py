@@ -44,7 +44,7 @@ from ..template import Template
 from ..work import scalars_of
 from .contraction import Contraction, Operand, Packing, contraction, is_contraction
 from .ring import LEAST_COPY, RingTile, copy_vector, words
-from .split_k import SplitK
+from .split_k import SplitK, check_splits
 from .tile_copy import elements
 from .waves import MEMORY_LATENCY, Block, Size, contraction_ns
 
@@ -125,7 +125,7 @@ class TensorCore(Template):
             warp_m, warp_n = _warp(block_m, block_n)
             block_k = row_bytes // element
             stage = row_bytes * (block_m + block_n)
-            for stages in _stages(stage, target):
+            for stages in ring_stages(stage, target):
                 for splits in (1, 2, 4, 8, 16):
                     yield MmaConfig(block_m, block_n, block_k, warp_m, warp_n, stages, splits)
 
@@ -139,9 +139,8 @@ class TensorCore(Template):
         require(need <= limit, f"about {need} registers of a block > {limit}")
         need, limit = config.shared_bytes(element), target.shared_bytes_per_block
         require(need <= limit, f"{need} bytes of shared memory > {limit} on {target.name}")
-        view, size = _sized(problem)
-        steps = -(-size.depth // config.block_k)
-        require(config.splits == 1 or steps >= 2 * config.splits, f"{steps} steps in all")
+        view, _ = sized(problem)
+        check_splits(view, config.splits, config.block_k)
         if isinstance(view.rows, int):
             fits = config.block_m < max(2 * view.rows, 2 * SHAPE_M)
             require(fits, f"a tile of {config.block_m} rows, the problem has {view.rows}")
@@ -150,7 +149,7 @@ class TensorCore(Template):
             require(fits, f"a tile of {config.block_n} columns, the problem has {view.cols}")
 
     def cost(self, problem: Problem, config: MmaConfig, target: Cuda) -> float:
-        (view, size), element = _sized(problem), problem.output.dtype.bytes
+        (view, size), element = sized(problem), problem.output.dtype.bytes
         (down, across), warps = config.products, config.threads // target.warp
         chunks = config.block_k * element // SHAPE_BYTES  # products in a step's depth
         rate = target.mma_per_cycle * 2 / element  # multiply-adds in a cycle
@@ -160,10 +159,9 @@ class TensorCore(Template):
         slots = warps * chunks * (down * across + 2 * (down + across))
         latency = 0.0
         for operand, side in ((view.a, config.block_m), (view.b, config.block_n)):
-            vector, is_async = _copies(operand)
-            each = COPY_SLOTS if is_async else PLAIN_SLOTS
-            slots += side * config.block_k / vector / target.warp * each
-            latency += 0.0 if is_async else PLAIN_LATENCY
+            cost, late = copy_cost(operand, side)
+            slots += cost * config.block_k / target.warp
+            latency += late
         busy = (multiplied, (fetched + read) / SHARED_BYTES, slots / ISSUED)
         alone = chunks * (CHAIN_CYCLES + down * across * -(-warps // 4) * 8 * 256 * 4 / rate / 8)
         wait = max(MEMORY_LATENCY / (config.stages - 1), alone + STEP_CYCLES) + latency
@@ -184,7 +182,7 @@ class TensorCore(Template):
             for group, at, part in parallel(view.groups, wrap(down) * across, config.splits):
                 m, n = _raster(at, wrap(down), wrap(across))
                 for thread in threads(config.threads):
-                    block = _Block(view, config, thread)
+                    block = self.sums_of(view, config, thread)
                     block.sum(group, (m * config.block_m, n * config.block_n), part)
                     if config.splits == 1:
                         block.store(group)
@@ -195,18 +193,25 @@ class TensorCore(Template):
                         block.store(group)
         return Scheduled(slot.program, view.packed, str(config), workspace=workspace)
 
+    def sums_of(self, view: Contraction, config: MmaConfig, thread: Expr) -> TileSums:
+        return TileSums(view, config, thread)
+
 
 @functools.lru_cache(maxsize=16)
-def _sized(problem: Problem) -> tuple[Contraction, Size]:
+def sized(problem: Problem) -> tuple[Contraction, Size]:
     """For all configs of a problem; b as it is once it is packed, if that can be."""
     view = contraction(problem, Packing(1, 64, "k"))
     return view, Size.of(view)
 
 
-def _copies(operand: Operand) -> tuple[int, bool]:
-    """(elements of a copy, whether it is asynchronous)."""
+def copy_cost(operand: Operand, lines: int) -> tuple[float, float]:
+    """(instructions of threads to copy one element of so many lines, cycles that they add to a
+    step because they are not asynchronous).
+    """
     vector = copy_vector(operand)
-    return vector, operand.is_flat and vector * operand.dtype.bytes >= LEAST_COPY
+    if operand.is_flat and vector * operand.dtype.bytes >= LEAST_COPY:
+        return lines / vector * COPY_SLOTS, 0.0
+    return lines / vector * PLAIN_SLOTS, PLAIN_LATENCY
 
 
 def _warp(block_m: int, block_n: int) -> tuple[int, int]:
@@ -222,7 +227,7 @@ def _warp(block_m: int, block_n: int) -> tuple[int, int]:
     return min(whole, key=lambda part: (part[0] + part[1], part))
 
 
-def _stages(stage_bytes: int, target: Cuda) -> list[int]:
+def ring_stages(stage_bytes: int, target: Cuda) -> list[int]:
     """As many stages as fit where one block, or two, are on a multiprocessor."""
     found = []
     for blocks in (1, 2):
@@ -243,7 +248,7 @@ def _raster(at: Expr, down: Expr, across: Expr) -> tuple[Expr, Expr]:
     return let("down", first + inside % rows), let("across", inside // rows)
 
 
-class _Block:
+class TileSums:
     """What one thread of a block does."""
 
     def __init__(self, view: Contraction, config: MmaConfig, thread: Expr) -> None:
@@ -281,10 +286,13 @@ class _Block:
         for step in range_(stages - 1, "early"):
             self._copy(step, begin, steps)
         for step in range_(steps, "step"):
-            copy_wait(stages - 2)
+            self._arrived(stages - 2)
             barrier()  # all have what they waited for, and nobody reads the stage before any more
             self._copy(step + (stages - 1), begin, steps)
             self._multiply(let("stage", step % stages))
+
+    def _arrived(self, pending: int) -> None:
+        copy_wait(pending)
 
     def _copy(self, step: Expr, begin: Expr, steps: Expr) -> None:
         with when(step < steps):
