@@ -159,7 +159,7 @@ def stored_buffers(program: Program) -> set[Buffer]:
     for node in walk(program.body):
         if isinstance(node, Call):
             found.update(place.buffer for place in written(node))
-        elif not isinstance(node, (Load, Prefetch, Place)):
+        elif not isinstance(node, (Expr, Prefetch, Place)):
             fields = (getattr(node, name) for name in all_fields(type(node)))
             found.update(field for field in fields if isinstance(field, Buffer))
     return found
