@@ -123,6 +123,17 @@ def _round_tf32(call: Call, values: Array) -> Array:
     return np.where(finite, rounded, bits).view(np.float32)
 
 
+def _pack(call: Call, pairs: Array) -> Array:
+    pairs = np.ascontiguousarray(pairs)
+    if call.name == "pack_f16":
+        with np.errstate(over="ignore"):
+            return pairs.astype(np.float16).view(np.uint32)
+    bits = pairs.view(np.uint32)
+    rounded = (bits + (bits >> np.uint32(16) & np.uint32(1)) + np.uint32(0x7FFF)) >> np.uint32(16)
+    quiet = bits >> np.uint32(16) | np.uint32(0x40)
+    return np.where(np.isnan(pairs), quiet, rounded).astype(np.uint16).view(np.uint32)
+
+
 def _shuffle(call: Call, values: Array, lanes: Array) -> Array:
     inside = lanes < WARP
     source = np.where(inside, lanes, np.arange(WARP))
@@ -140,6 +151,8 @@ def _shuffle_down(call: Call, values: Array) -> Array:
 _FUNCTIONS: dict[str, Callable[..., Array]] = {
     "load_matrix": _load_matrix,
     **dict.fromkeys(BITS, _mma),
+    "pack_f16": _pack,
+    "pack_bf16": _pack,
     "round_tf32": _round_tf32,
     "shuffle_xor": _shuffle_xor,
     "shuffle_down": _shuffle_down,

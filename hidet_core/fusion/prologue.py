@@ -7,6 +7,7 @@ rewrite, for x[i] = f(y[map(i)], ...):
     load(x, i)   ->   f(load(y, map(i)), ...)          through chains of any depth
 
     copy_async(to, x[i : +n], c)   ->   if c: to[...] = f(...) lane by lane; else: to[...] = 0
+                                   or   copy_async(to, y[map(i) : +n], c)   where x only views y
 
 A masked load becomes a value all of whose loads have the mask. Within one statement equal loads
 become one expression object, so that a value with many readers does not grow the code with every
@@ -19,9 +20,12 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from hidet_core.compute.definition import Definition
+from hidet_core.ir import poly as P
+from hidet_core.ir.address import flat
 from hidet_core.ir.dtypes import i64
 from hidet_core.ir.expr import Buffer, Const, Expr, Load, Var, both, is_const
-from hidet_core.ir.node import rebuild, rewrite
+from hidet_core.ir.node import rebuild, rewrite, walk
+from hidet_core.ir.simplify import Simplifier
 from hidet_core.ir.stmt import Call, For, If, Place, Program, Stmt, Store
 from hidet_core.ir.substitute import substitute
 
@@ -71,6 +75,9 @@ class _Inliner:
         assert isinstance(to, Place) and isinstance(source, Place) and isinstance(inside, Expr)
         if source.buffer not in self.definitions:
             return None
+        viewed = self._viewed(source)
+        if viewed is not None:
+            return rebuild(node, {"operands": (to, viewed, inside)})
         lane = Var("lane", i64)
         here, there = ((*place.indices[:-1], place.indices[-1] + lane) for place in (to, source))
         dtype = source.buffer.dtype
@@ -82,6 +89,27 @@ class _Inliner:
         place = (*to.indices[:-1], to.indices[-1] + other)
         zero = Store(to.buffer, place, Const(0.0 if dtype.is_float else 0, dtype), None, node.where)
         return If(inside, known, _each(other, to.count, zero), node.where)
+
+    def _viewed(self, source: Place) -> Place | None:
+        """Where in memory lies what a place of a defined buffer is: its elements are side by side
+        and aligned as an asynchronous copy wants them. None where that is not plain to see.
+        """
+        lane, count = Var("lane", i64), source.count
+        index = (*source.indices[:-1], source.indices[-1] + lane)
+        value = self.value(Load(source.buffer, index, source.buffer.dtype))
+        if not isinstance(value, Load) or value.mask is not None:
+            return None
+        algebra = Simplifier()
+        algebra.bind(lane, count)
+        form = algebra.poly(flat(value.buffer, value.indices))
+        (name,) = P.atom(lane).terms
+        rest = P.part(form, lambda mono, _: mono != name)
+        is_row = form.terms.get(name) == 1 and all(n % count == 0 for n in rest.terms.values())
+        is_row = is_row and not any(node is lane for node in walk(algebra.expr(rest)))
+        if not is_row or value.buffer.alignment < count * value.dtype.bytes:
+            return None
+        first = tuple(substitute(i, {lane: Const(0, i64)}) for i in value.indices)
+        return Place(value.buffer, first, count)
 
     def load(self, node: Load) -> Expr | None:
         """What a load of a defined buffer would load."""

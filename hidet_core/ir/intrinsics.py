@@ -91,6 +91,12 @@ def _mma(words: DType, sums: DType = f32) -> Intrinsic:
     )
 
 
+def _pack() -> Intrinsic:
+    """out = two 16-bit floats in a word."""
+    word, pair = Operand("write", "register", 1, (u32,)), Operand("read", "register", 2, (f32,))
+    return Intrinsic((word, pair))
+
+
 def _shuffle() -> Intrinsic:
     """out = the value of another lane, chosen by the immediate."""
     numbers = (f32, i32, u32)
@@ -130,6 +136,9 @@ INTRINSICS: dict[str, Intrinsic] = {
     "mma_bf16": _mma(u32),
     "mma_tf32": _mma(f32),
     "mma_i8": _mma(u32, i32),
+    # two f32 rounded to nearest, the first in the low half of the word
+    "pack_f16": _pack(),
+    "pack_bf16": _pack(),
     # to the nearest, ties away from zero; mma_tf32 itself ignores what a tf32 has not
     "round_tf32": Intrinsic(
         (Operand("update", "register", 0, (f32,)),), immediates=1, misfit=_round_misfit

@@ -108,6 +108,14 @@ def round_tf32(first: Expr, count: int = 1) -> None:
     _call("round_tf32", _place("round_tf32", first, count), immediates=(count,))
 
 
+def pack(kind: str, word: Expr, pair: Expr) -> None:
+    """A word of registers from two f32 side by side, rounded to f16 or bf16; kind: either."""
+    name = f"pack_{kind}"
+    if name not in INTRINSICS:
+        raise ProgramError(where(), f"pack: kind is f16 or bf16, got {kind!r}")
+    _call(name, _place(name, word, 1), _place(name, pair, 2))
+
+
 def shuffle_xor(value: Expr, bits: int) -> Expr:
     """The value of lane (own lane ^ bits). All lanes of a warp together."""
     return _shuffle("shuffle_xor", value, bits)

@@ -14,10 +14,6 @@ bool NeedsMemory(const PlannedBuffer& buffer) {
   return buffer.bytes > 0 && buffer.first <= buffer.last;
 }
 
-bool AliveTogether(const PlannedBuffer& left, const PlannedBuffer& right) {
-  return left.first <= right.last && right.first <= left.last;
-}
-
 }  // namespace
 
 int64_t MemoryPlanner::RoundUp(int64_t bytes) const {
@@ -38,7 +34,14 @@ void MemoryPlanner::CheckSum(const std::vector<PlannedBuffer>& buffers) const {
   }
 }
 
-int64_t MemoryPlanner::Plan(std::vector<PlannedBuffer>& buffers) {
+bool MemoryPlanner::AliveTogether(const std::vector<PlannedBuffer>& buffers, uint32_t left,
+                                  uint32_t right) const {
+  if (together_ != nullptr && (*together_)[left][right]) return true;
+  return buffers[left].first <= buffers[right].last && buffers[right].first <= buffers[left].last;
+}
+
+int64_t MemoryPlanner::Plan(std::vector<PlannedBuffer>& buffers, const BufferPairs* together) {
+  together_ = together;
   CheckSum(buffers);
   total_ = 0;
   placed_.clear();
@@ -74,13 +77,14 @@ void MemoryPlanner::PlaceHalos(std::vector<PlannedBuffer>& buffers) {
   for (const uint32_t index : order_) {
     PlannedBuffer& buffer = buffers[index];
     auto slot = std::find_if(slots_.begin(), slots_.end(), [&](const HaloSlot& each) {
-      return each.group == buffer.halo && each.bytes == buffer.bytes && each.last < buffer.first;
+      return each.group == buffer.halo && each.bytes == buffer.bytes &&
+             !AliveTogether(buffers, each.last, index);
     });
     if (slot == slots_.end()) {
-      slot = slots_.insert(slot, HaloSlot{buffer.halo, buffer.bytes, total_, 0});
+      slot = slots_.insert(slot, HaloSlot{buffer.halo, buffer.bytes, total_, index});
       total_ += RoundUp(buffer.bytes);
     }
-    slot->last = buffer.last;
+    slot->last = index;
     buffer.offset = slot->offset;
   }
   halo_bytes_ = total_;
@@ -95,7 +99,7 @@ void MemoryPlanner::PlaceOne(std::vector<PlannedBuffer>& buffers, uint32_t index
   int64_t best_offset = -1;
   int64_t free_from = halo_bytes_;
   for (const uint32_t other : placed_) {
-    if (!AliveTogether(buffer, buffers[other])) continue;
+    if (!AliveTogether(buffers, index, other)) continue;
     const int64_t gap = buffers[other].offset - free_from;
     if (gap >= need && gap < best_gap) {
       best_gap = gap;

@@ -56,9 +56,12 @@ class Heads:
 
     def element(self, place: int, batch: Sequence[Expr], row: Expr, column: Expr) -> Expr:
         """An element of q, k or v (place 0, 1, 2), in the dtype of the scores."""
-        buffer = self.problem.inputs[place]
-        value = load(buffer, *_batch_index(buffer, batch), row, column)
+        value = load(self.problem.inputs[place], *self.index(place, batch, row, column))
         return cast(value, self.problem.definitions[0].out.dtype)
+
+    def index(self, place: int, batch: Sequence[Expr], row: Expr, column: Expr) -> list[Expr]:
+        """The index of an element of q, k or v."""
+        return [*_batch_index(self.problem.inputs[place], batch), row, column]
 
     @property
     def has_row_mask(self) -> bool:

@@ -33,5 +33,5 @@ def run_emulated(program, arrays, scalars=(), seed=1):
     arguments = [*pointers, *(ctypes.c_longlong(int(n)) for n in scalars)]
     cuda.launch(kernel, blocks, launch.threads, *arguments, shared=launch.shared_bytes)
     for pointer, array in zip(pointers, arrays, strict=True):
-        if array.nbytes:
+        if array.nbytes and array.flags.writeable:
             array[...] = cuda.download(pointer, array.shape, array.dtype)

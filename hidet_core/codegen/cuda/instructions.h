@@ -220,6 +220,22 @@ HT_DEV void ht_round_tf32(float* value) {
 }
 
 #ifdef __CUDACC__
+HT_DEV void ht_pack_f16(u32* word, const float* pair) {
+  asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(*word) : "f"(pair[1]), "f"(pair[0]));
+}
+HT_DEV void ht_pack_bf16(u32* word, const float* pair) {
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(*word) : "f"(pair[1]), "f"(pair[0]));
+}
+#else
+HT_DEV void ht_pack_f16(u32* word, const float* pair) {
+  *word = u32(ht_f16_of(pair[0])) | u32(ht_f16_of(pair[1])) << 16;
+}
+HT_DEV void ht_pack_bf16(u32* word, const float* pair) {
+  *word = u32(ht_bf16_of(pair[0])) | u32(ht_bf16_of(pair[1])) << 16;
+}
+#endif
+
+#ifdef __CUDACC__
 #define HT_LINE
 #define HT_HERE
 #else  // the emulator tells collectives apart by their line

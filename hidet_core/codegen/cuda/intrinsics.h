@@ -72,6 +72,9 @@ struct ht_bf16 {
   HT_DEV explicit operator float() const { return ht_bits<float>(u32(bits) << 16); }
 };
 
+HT_DEV float ht_single(ht_f16 value) { return float(value); }
+HT_DEV float ht_single(ht_bf16 value) { return float(value); }
+
 // Vector accesses. The wide access needs an address that is a multiple of its size: where the
 // compiler could not prove that, the address is looked at.
 template <class T, int N>

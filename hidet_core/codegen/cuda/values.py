@@ -106,11 +106,14 @@ class Values:
             zero = literal(0, a.dtype.scalar)
             return f"({self._plain(a, 6.5)} != {'0.0f' if _is_half(a.dtype) else zero})"
         target = self.type_of(node).split("<")[-1].split(",")[0]
-        return f"{target}({self._plain(a)})"
+        if target == "float" and _is_half(a.dtype):
+            return self._plain(a)
+        # not `float(x[i])`, which g++ may read as the type of a function
+        return f"static_cast<{target}>({self._plain(a)})"
 
     def _plain(self, a: Expr, outer: float = 0) -> str:
         """An operand as a type that C++ computes with: 16-bit floats as float."""
-        return f"float({self.write(a)})" if _is_half(a.dtype) else self.write(a, outer)
+        return f"ht_single({self.write(a)})" if _is_half(a.dtype) else self.write(a, outer)
 
     def _compare(self, symbol: str, a: Expr, b: Expr) -> tuple[str, float]:
         level = _LEVELS[symbol]

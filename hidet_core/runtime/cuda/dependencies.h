@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "hidet_core/runtime/planner.h"
+
 namespace hidet::cuda {
 
 // Bytes [begin, end) of a memory that a launch uses.
@@ -20,5 +22,9 @@ struct Access {
 // accesses: of each launch.
 std::vector<std::vector<uint32_t>> FindDependencies(
     const std::vector<std::vector<Access>>& accesses);
+
+// Which of `count` memories may be in use at the same time by launches that are ordered only where
+// FindDependencies demands it: not so if all users of one come before all users of the other.
+BufferPairs FindConcurrent(const std::vector<std::vector<Access>>& accesses, size_t count);
 
 }  // namespace hidet::cuda

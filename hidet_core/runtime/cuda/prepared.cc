@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 namespace hidet::cuda {
 namespace {
 
 constexpr int64_t kPlaceAlignment = 256;
+constexpr int64_t kFreelyUsed = int64_t{64} << 20;  // bytes for branches side by side
 constexpr uint32_t kArena = 0;  // numbers of memories for FindDependencies; then the tensors
 
 }  // namespace
@@ -56,13 +58,54 @@ void Prepared::PlanArena(const Binding& binding) {
   for (uint32_t i = 0; i < plan_.outputs.size(); ++i) {
     AddTensor(plan_.inputs.size() + i, BufferKind::kOutput, i, binding.output_bytes()[i]);
   }
-  MemoryPlanner planner(kPlaceAlignment);
-  arena_bytes_ = static_cast<size_t>(planner.Plan(planned_));
-  zero_bytes_ = static_cast<size_t>(planner.halo_bytes());
+  PlaceBuffers(binding);
   for (size_t tensor = 0; tensor < staged_.size(); ++tensor) {
     const PlannedBuffer& planned = planned_[plan_.buffers.size() + tensor];
     staged_offsets_.push_back(planned.first <= planned.last ? planned.offset : -1);
   }
+}
+
+// Buffers of branches that can run side by side share no memory, unless that takes far more of it;
+// then memory orders the branches.
+void Prepared::PlaceBuffers(const Binding& binding) {
+  MemoryPlanner planner(kPlaceAlignment);
+  const int64_t least = planner.Plan(planned_);
+  arena_bytes_ = static_cast<size_t>(least);
+  zero_bytes_ = static_cast<size_t>(planner.halo_bytes());
+  if (!loaded_.use_graph()) return;
+  std::vector<PlannedBuffer> apart = planned_;
+  const BufferPairs together = FindBuffersUsedTogether(binding);
+  const int64_t need = planner.Plan(apart, &together);
+  if (need > least + std::max(least / 2, kFreelyUsed)) return;
+  planned_ = std::move(apart);
+  arena_bytes_ = static_cast<size_t>(need);
+  zero_bytes_ = static_cast<size_t>(planner.halo_bytes());
+}
+
+// The copies of staged inputs come before all launches, those of outputs after all of them.
+BufferPairs Prepared::FindBuffersUsedTogether(const Binding& binding) const {
+  const auto buffers = static_cast<uint32_t>(plan_.buffers.size());
+  std::vector<std::vector<Access>> accesses(1);
+  const auto add = [&](size_t memory, bool stored) {
+    accesses.back().push_back({static_cast<uint32_t>(memory), 0, 1, stored});
+  };
+  for (size_t i = 0; i < plan_.inputs.size(); ++i) {
+    if (staged_[i] != 0) add(buffers + i, true);
+  }
+  for (const LaunchSpec& launch : plan_.launches) {
+    if (binding.Tasks(launch) == 0) continue;
+    accesses.emplace_back();
+    for (const ArgumentSpec& arg : launch.args) {
+      const BufferSpec& buffer = plan_.buffers[arg.buffer];
+      if (buffer.kind == BufferKind::kConstant) continue;
+      add(IsCallers(buffer.kind) ? buffers + Tensor(buffer) : arg.buffer, arg.stored);
+    }
+  }
+  accesses.emplace_back();
+  for (size_t tensor = plan_.inputs.size(); tensor < staged_.size(); ++tensor) {
+    if (staged_[tensor] != 0) add(buffers + tensor, false);
+  }
+  return FindConcurrent(accesses, buffers + staged_.size());
 }
 
 void Prepared::AddTensor(size_t tensor, BufferKind kind, uint32_t index, int64_t bytes) {

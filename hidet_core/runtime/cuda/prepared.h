@@ -78,6 +78,8 @@ class Prepared {
   };
 
   void PlanArena(const Binding& binding);
+  void PlaceBuffers(const Binding& binding);
+  BufferPairs FindBuffersUsedTogether(const Binding& binding) const;
   void AddTensor(size_t tensor, BufferKind kind, uint32_t index, int64_t bytes);
   void AddStep(const Binding& binding, const LaunchSpec& launch, int64_t tasks);
   void AddArgument(const Binding& binding, const LaunchSpec& launch, const ArgumentSpec& arg);

@@ -2,6 +2,7 @@
 
 from ..template import Template
 from .attention import Attention
+from .attention_mma import AttentionMma
 from .depthwise import Depthwise
 from .gemv import Gemv
 from .injective import Injective
@@ -12,7 +13,7 @@ from .rows import Rows
 from .simt import Simt
 
 TEMPLATES: tuple[Template, ...] = (
-    Depthwise(), Gemv(), Simt(), Rows(), Attention(), Pool2d(), Lrn(), Injective(),
+    Depthwise(), Gemv(), Simt(), Rows(), AttentionMma(), Attention(), Pool2d(), Lrn(), Injective(),
     ReduceTemplate(),
 )  # fmt: skip
 

@@ -59,8 +59,7 @@ class Packing:
 @dataclass(frozen=True, eq=False)
 class Operand:
     """One factor. lines: m or n; vector: elements that one access can take (a power of two, at most
-    16 bytes; their address is a multiple of the vector from element 0 of the buffer, whose
-    own alignment is `buffer.alignment`).
+    16 bytes; aligned as such, if `buffer.alignment` is not 0, unknown).
 
     An element lies at line_index(group, line) + depth_index(k), axis by axis. is_flat: places may
     be flat offsets, because no prologue has to know the index. is_padded: see Packing.
@@ -208,11 +207,13 @@ def _is_one_matrix(b: Buffer) -> bool:
 
 
 def widest(buffer: Buffer, *multiples: Dim) -> int:
-    """The widest vector along the last axis: what divides all strides and the given sizes."""
+    """The widest vector along the last axis: what divides all strides, the given sizes, and the
+    alignment of the first element, where that is known.
+    """
     strides = strides_of(buffer)
     if not is_const(strides[-1], 1):
         return 1
-    vector = ACCESS_BYTES // buffer.dtype.bytes
+    vector = min(buffer.alignment or ACCESS_BYTES, ACCESS_BYTES) // buffer.dtype.bytes
     while vector > 1:
         if all(is_const(simplify(dim % vector), 0) for dim in (*strides[:-1], *multiples)):
             return vector

@@ -52,6 +52,7 @@ ISSUED = 4  # instructions of warps that a multiprocessor starts in a cycle
 READ_CYCLES = 2.0  # of shared memory, for a warp's vectors of four, some of which are the same
 COPY_SLOTS = 4  # instructions of a thread for a vector on its way, beside its stores
 UNROLL = 8  # depths of a step
+COMPUTED_SLOTS = 8  # instructions for an element that a prologue computes, about
 OTHER_REGISTERS = 40  # of a thread, for addresses and loops
 
 
@@ -137,7 +138,8 @@ class Simt(Template):
             vector = vector_of(operand, side, config.block_k, config.threads)
             vectors = side * config.block_k / vector / target.warp
             stores = vectors * (vector if operand.along == "k" else 1)
-            copied += vectors * COPY_SLOTS + stores
+            computed = COMPUTED_SLOTS if not operand.is_flat else 0
+            copied += vectors * (COPY_SLOTS + vector * computed) + stores
             stored += stores
         busy = (
             multiplied * target.warp / target.fma_per_cycle,

@@ -247,10 +247,72 @@ int Fuzz(const Bytes& good, size_t from, int seeds, Load load) {
   return 0;
 }
 
-// Two launches need an order if one stores what the other uses. Each such pair must be ordered by
-// the edges, and no edge may be there that the others do not make necessary.
+using Launches = std::vector<std::vector<hidet::cuda::Access>>;
+using Pairs = std::vector<std::vector<bool>>;
+constexpr uint32_t kMemories = 3;
+
+bool Conflict(const hidet::cuda::Access& a, const hidet::cuda::Access& b) {
+  int64_t shared = 0;
+  for (int64_t i = a.begin; i < a.end; ++i) shared += b.begin <= i && i < b.end;
+  return shared > 0 && a.memory == b.memory && (a.stored || b.stored);
+}
+
+bool Conflict(const Launches& launches, size_t left, size_t right) {
+  for (const auto& a : launches[left]) {
+    for (const auto& b : launches[right]) {
+      if (Conflict(a, b)) return true;
+    }
+  }
+  return false;
+}
+
+// Each pair of which one stores what the other uses must be ordered by the edges, and no edge may
+// be there that the others make needless. `ordered` gets what the edges order.
+int WrongEdges(const Launches& launches, Pairs& ordered) {
+  const auto before = hidet::cuda::FindDependencies(launches);
+  int wrong = 0;
+  Pairs longer = ordered;  // by paths of two edges or more
+  for (size_t later = 0; later < launches.size(); ++later) {
+    for (const uint32_t earlier : before[later]) {
+      wrong += earlier >= later || !Conflict(launches, earlier, later);
+      ordered[later][earlier] = true;
+      for (size_t i = 0; i < earlier; ++i) {
+        if (ordered[earlier][i]) ordered[later][i] = longer[later][i] = true;
+      }
+    }
+    for (const uint32_t earlier : before[later]) wrong += longer[later][earlier];
+    for (size_t i = 0; i < later; ++i) wrong += Conflict(launches, i, later) && !ordered[later][i];
+  }
+  return wrong;
+}
+
+bool Uses(const std::vector<hidet::cuda::Access>& accesses, uint32_t memory) {
+  return std::any_of(accesses.begin(), accesses.end(),
+                     [&](const auto& access) { return access.memory == memory; });
+}
+
+// Memories are in use at the same time unless all users of one come before those of the other.
+int WrongPairs(const Launches& launches, const Pairs& ordered) {
+  const auto concurrent = hidet::cuda::FindConcurrent(launches, kMemories);
+  const auto all_before = [&](uint32_t left, uint32_t right) {
+    int late = 0;
+    for (size_t i = 0; i < launches.size(); ++i) {
+      for (size_t j = 0; j < launches.size(); ++j) {
+        late += Uses(launches[i], left) && Uses(launches[j], right) && !ordered[j][i];
+      }
+    }
+    return late == 0;
+  };
+  int wrong = 0;
+  for (uint32_t left = 0; left < kMemories; ++left) {
+    for (uint32_t right = 0; right < kMemories; ++right) {
+      wrong += concurrent[left][right] == (all_before(left, right) || all_before(right, left));
+    }
+  }
+  return wrong;
+}
+
 int Dependencies(int seeds) {
-  using Launches = std::vector<std::vector<hidet::cuda::Access>>;
   int wrong = 0;
   for (int seed = 0; seed < seeds; ++seed) {
     std::mt19937 random(static_cast<uint32_t>(seed));
@@ -258,34 +320,13 @@ int Dependencies(int seeds) {
     for (auto& accesses : launches) {
       for (size_t i = 1 + random() % 4; i > 0; --i) {
         const int64_t begin = random() % 20;
-        accesses.push_back({static_cast<uint32_t>(random() % 3), begin,
+        accesses.push_back({static_cast<uint32_t>(random() % kMemories), begin,
                             begin + static_cast<int64_t>(random() % 6), random() % 3 == 0});
       }
     }
-    const auto conflict = [&](size_t left, size_t right) {
-      for (const auto& a : launches[left]) {
-        for (const auto& b : launches[right]) {
-          int64_t shared = 0;
-          for (int64_t i = a.begin; i < a.end; ++i) shared += b.begin <= i && i < b.end;
-          if (shared > 0 && a.memory == b.memory && (a.stored || b.stored)) return true;
-        }
-      }
-      return false;
-    };
-    const auto before = hidet::cuda::FindDependencies(launches);
-    std::vector<std::vector<bool>> longer(launches.size(), std::vector<bool>(launches.size()));
-    auto ordered = longer;  // by any path; longer: by one of two edges or more
-    for (size_t later = 0; later < launches.size(); ++later) {
-      for (const uint32_t earlier : before[later]) {
-        wrong += earlier >= later || !conflict(earlier, later);
-        ordered[later][earlier] = true;
-        for (size_t i = 0; i < earlier; ++i) {
-          if (ordered[earlier][i]) ordered[later][i] = longer[later][i] = true;
-        }
-      }
-      for (const uint32_t earlier : before[later]) wrong += longer[later][earlier];
-      for (size_t i = 0; i < later; ++i) wrong += conflict(i, later) && !ordered[later][i];
-    }
+    Pairs ordered(launches.size(), std::vector<bool>(launches.size()));
+    wrong += WrongEdges(launches, ordered);
+    wrong += WrongPairs(launches, ordered);
   }
   std::printf("wrong %d\n", wrong);
   return 0;

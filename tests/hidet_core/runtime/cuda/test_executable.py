@@ -221,3 +221,33 @@ def test_images_that_are_none(gpu, image, row_sum_cuda):
         load(row_sum_cuda, CONSTANT[:1])
     with pytest.raises(Error, match="CUDA device 3: the driver has 1 devices"):
         load(plan, device_id=3)
+
+
+@pytest.mark.parametrize("use_graph", [True, False])
+def test_branches_share_memory_only_where_they_run_in_order(gpu, image, rng, use_graph):
+    """y = 27 x and z = 27 x, each through two temporaries."""
+    temp = Buffer(BufferKind.TEMP, 0, 20)
+    plan = one_launch("scale", image)
+    steps = [(0, 4), (4, 5), (5, 1), (0, 6), (6, 7), (7, 3)]
+    plan = replace(
+        plan,
+        outputs=(*plan.outputs, replace(plan.outputs[0], name="z")),
+        buffers=(
+            *plan.buffers,
+            Buffer(BufferKind.CONSTANT, 0, 8),
+            Buffer(BufferKind.OUTPUT, 1, 20),
+            *[temp] * 4,
+        ),
+        launches=tuple(
+            Launch(0, (*reads(source, 2), Argument(to)), (), 5, 1.0, f"to{to}")
+            for source, to in steps
+        ),
+    )
+    executable = load(plan, CONSTANT, use_graph=use_graph)
+    x = rng.standard_normal(5).astype(np.float32)
+    outputs = [CudaArray(x) for _ in range(2)]
+    for _ in range(3):
+        executable.run([CudaArray(x)], outputs=outputs)
+    for output in outputs:
+        np.testing.assert_allclose(output.numpy(), 27 * x, rtol=1e-6)
+    assert executable.arena_bytes == (4 if use_graph else 2) * 256

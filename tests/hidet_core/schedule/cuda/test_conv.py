@@ -63,12 +63,21 @@ def test_a_computed_input():
     assert result.ops == [("exp", "conv2d")]
 
 
-def test_parts_of_a_concat():
-    """Input and output are slices of wider tensors, with a border."""
+@pytest.mark.parametrize("dtype", [f32, f16], ids=str)
+def test_parts_of_a_concat(dtype):
+    """Input and output are slices of wider tensors, with a border; one begins at 8 bytes of a
+    vector of 16, where elements are of 2 bytes.
+    """
     net = Net()
-    x = net.relu(net.x(1, 5, 6, 8))
-    y = net.concat(net.conv(x, 1, 1, 8, 4), net.conv(x, 3, 3, 8, 12, pads=(1, 1, 1, 1)), axis=3)
-    check_cuda(net.done(net.conv(y, 3, 3, 16, 8, pads=(1, 1, 1, 1))), pick=simt)
+
+    def conv(x, size, channels):
+        weights = net.const(size, size, x.type.shape[3], channels, dtype=dtype.numpy)
+        return net.emit("conv2d", x, weights, **(CONV | {"pads": (size // 2,) * 4}))
+
+    x = net.relu(net.x(1, 5, 6, 8, dtype=dtype))
+    part = conv(x, 3, 12)
+    y = net.concat(conv(x, 1, 4), part, axis=3)
+    check_cuda(net.done(conv(y, 3, 8), conv(part, 3, 4)), pick=simt)
 
 
 @needs_nvrtc
