@@ -47,12 +47,13 @@ Outcome = tuple[
 
 @dataclass(frozen=True)
 class GraphReport:
-    """What was decided for one graph, kept for `hidet-ep inspect`."""
+    """What was decided for one graph, kept for `hidet-ep inspect`. target: as in Settings."""
 
     graph: str
     outputs: tuple[str, ...]
     nodes: int
     result: PartitionResult
+    target: str
 
 
 _collecting = threading.local()
@@ -85,7 +86,8 @@ def partition(view: dict[str, Any], given: Mapping[str, str]) -> Outcome:
     result = partition_graph(graph, make_compiler(options), options, reserved, implicit)
     reports = getattr(_collecting, "reports", None)
     if reports is not None:
-        reports.append(GraphReport(graph.name, graph.outputs, len(graph.nodes), result))
+        target = settings.settle(options).target
+        reports.append(GraphReport(graph.name, graph.outputs, len(graph.nodes), result, target))
     return _to_outcome(result)
 
 

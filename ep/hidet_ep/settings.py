@@ -40,14 +40,21 @@ def provider(**options: object) -> tuple[str, dict[str, str]]:
 
 def settle(options: Options) -> Settings:
     """Raises BadOption."""
-    target = _target(options)
-    if target is None:
-        return Settings("nothing: this CPU is not supported", on_gpu=False)
-    if target.kind == "cpu":
+    try:
+        target = hidet_core.choose_target(compile_options(options))
+        is_gpu = target.kind == "cuda"
+        wants_gpu = is_gpu or (options.target == "auto" and options.device_id > 0)
+        device = hidet_core.gpu(options.device_id) if wants_gpu else None
+    except Unsupported as error:
+        if options.target in ("auto", "cpu") and options.device_id == 0:
+            return Settings(f"nothing ({error})", on_gpu=False)  # nor will any node be claimed
+        key = "target" if options.device_id == 0 else "device_id"
+        raise BadOption(key, getattr(options, key), f"what is here; {error}") from error
+    if not is_gpu or device is None:
         return Settings(f"the CPU ({target.name})", on_gpu=False)
-    where = f"CUDA device {options.device_id} ({target.device})"
+    _require_runnable(options, target, device)
     return Settings(
-        f"{target.name} on {where}",
+        f"{target.name} on CUDA device {options.device_id} ({device.device})",
         on_gpu=True,
         device_id=options.device_id,
         memory_limit=options.gpu_mem_limit,
@@ -56,24 +63,13 @@ def settle(options: Options) -> Settings:
     )
 
 
-def _target(options: Options) -> Target | None:
-    """None on a CPU for which there is no code: the nodes' refusals say so."""
-    try:
-        target = hidet_core.choose_target(compile_options(options))
-        wants_gpu = target.kind == "cuda" or (options.target == "auto" and options.device_id > 0)
-        device = hidet_core.gpu(options.device_id) if wants_gpu else None
-    except Unsupported as error:
-        if options.target in ("auto", "cpu") and options.device_id == 0:
-            return None
-        key = "target" if options.device_id == 0 else "device_id"
-        raise BadOption(key, getattr(options, key), f"what is here; {error}") from error
-    if target.kind == "cuda" and not hidet_core.is_installed(target):
+def _require_runnable(options: Options, target: Target, device: Target) -> None:
+    if not hidet_core.is_installed(target):
         needs = "g++" if target.emulated else "NVRTC: pip install 'onnxruntime-ep-hidet[cuda]'"
         raise BadOption("target", options.target, f"auto, cpu; a GPU needs {needs}")
-    if device is not None and target.kind == "cuda" and not hidet_core.runs_on(target, device):
+    if not hidet_core.runs_on(target, device):
         here = f"CUDA device {options.device_id} is {device.device} ({device.name})"
         raise BadOption("target", options.target, f"auto, cuda, cpu; {here}")
-    return target
 
 
 def compile_options(options: Options) -> CompileOptions:

@@ -16,18 +16,21 @@ from hidet_core.base.errors import Rejected, Unsupported
 
 OPTIONS = ("--std=c++17", "--ptxas-options=-v")
 _SPILLS = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
+_LOSSES = re.compile(r"\(C75\d\d\) (Potential Performance Loss: [^\n]*)")
 _REGISTERS = re.compile(r"Used (\d+) registers")
 
 
 @dataclass(frozen=True)
 class Usage:
     """What one thread of a kernel uses. spill_bytes: stored and loaded because registers ran out;
-    stack_bytes: of memory, for arrays that are not in registers.
+    stack_bytes: of memory, for arrays that are not in registers. losses: where ptxas gave up what the
+    source asked for (setmaxnreg ignored, wgmma one after the other).
     """
 
     registers: int
     stack_bytes: int
     spill_bytes: int
+    losses: tuple[str, ...] = ()
 
 
 @functools.cache
@@ -46,6 +49,8 @@ def translate(text: str, arch: str) -> bytes:
     if used.spill_bytes:
         why = f"{used.spill_bytes} bytes of registers are spilled on {arch}"
         raise Rejected(f"{why} ({used.registers} registers a thread)")
+    if used.losses:
+        raise Rejected(f"ptxas on {arch}: {'; '.join(used.losses)}")
     return image
 
 
@@ -77,6 +82,7 @@ def usage(log: str) -> Usage:
         max(registers, default=0),
         max((stack for stack, _, _ in frames), default=0),
         sum(stores + loads for _, stores, loads in frames),
+        tuple(_LOSSES.findall(log)),
     )
 
 

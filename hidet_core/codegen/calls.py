@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 
 from hidet_core.base.errors import ProgramError
-from hidet_core.ir.intrinsics import BITS, INTRINSICS, WARP
+from hidet_core.ir.intrinsics import (
+    BITS,
+    GROUP_DEPTH,
+    GROUP_ROWS,
+    INTRINSICS,
+    TOGETHER,
+    WARP,
+    WARPGROUP,
+)
 from hidet_core.ir.stmt import Call
 
 from .checked_memory import Site
@@ -40,8 +48,9 @@ def run_call(call: Call, operands: Operands, site: Site) -> None:
     """Read the operands, compute, write."""
     row = INTRINSICS[call.name]
     active = np.broadcast_to(site.active, site.numbers.shape)  # type: ignore[union-attr]
-    if row.by == "warp":
-        _check_warps(call, active, site)
+    _check_group(call, TOGETHER[row.by], active, site)
+    if not row.operands:
+        return  # a fence, or a wait for what is done at once here
     given: list[Array] = []
     targets: list[tuple[ThreadMemory, list[Any]]] = []
     for role, value, place in zip(row.operands, operands.values, operands.places, strict=True):
@@ -57,15 +66,19 @@ def run_call(call: Call, operands: Operands, site: Site) -> None:
     memory.write(indices, True, _FUNCTIONS[call.name](call, *given))
 
 
-def _check_warps(call: Call, active: Array, site: Site) -> None:
-    warps = active.reshape(-1, WARP)
-    if (warps.any(axis=1) != warps.all(axis=1)).any():
-        why = f"{call.name}: some lanes of a warp do not come to it"
+def _check_group(call: Call, size: int, active: Array, site: Site) -> None:
+    groups = active.reshape(-1, size)
+    if (groups.any(axis=1) != groups.all(axis=1)).any():
+        why = f"{call.name}: some lanes of a {INTRINSICS[call.name].by} do not come to it"
         raise ProgramError(call.where or site.where, why)
 
 
 def _readers(call: Call, active: Array) -> Array:
-    """The threads whose places are read: load_matrix has 8 rows for each matrix."""
+    """The threads whose places are read: load_matrix has 8 rows for each matrix, a warpgroup reads
+    its operands once.
+    """
+    if INTRINSICS[call.name].by == "warpgroup":
+        return active
     if call.name != "load_matrix":
         return active
     lanes = np.arange(active.shape[0]).reshape(-1, 1) % WARP
@@ -98,11 +111,16 @@ def _numbers(call: Call, words: Array) -> Array:
         case "mma_f16":
             return words.view(np.float16).astype(np.float32)
         case "mma_bf16":
-            return (words.view(np.uint16).astype(np.uint32) << np.uint32(16)).view(np.float32)
+            return _widened(words.view(np.uint16))
         case "mma_tf32":
             return (words.view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32)
     assert BITS[call.name] == 8
     return words.view(np.int8).astype(np.int32)
+
+
+def _widened(halves: Array) -> Array:
+    """bf16, as its bits, in f32."""
+    return (halves.astype(np.uint32) << np.uint32(16)).view(np.float32)
 
 
 def _mma(call: Call, sums: Array, a: Array, b: Array) -> Array:
@@ -114,6 +132,29 @@ def _mma(call: Call, sums: Array, a: Array, b: Array) -> Array:
     product = _numbers(call, left) @ _numbers(call, right).swapaxes(-1, -2)
     parts = product.reshape(-1, 2, 8, 4, 2).transpose(0, 2, 3, 1, 4).reshape(-1, 4)
     return sums + parts
+
+
+def _operand(call: Call, rows: Array, count: int) -> Array:
+    """Of each warpgroup, the step of rows as they lie in shared memory: [groups, count, 16]."""
+    _, row_bytes, step = call.immediates
+    chunks = row_bytes // 16
+    held = rows[::WARPGROUP].reshape(-1, count, chunks, GROUP_DEPTH // 2)
+    turn = np.arange(count) * row_bytes // 128 % chunks
+    places = (step * 2 + np.arange(2)) ^ turn.reshape(-1, 1)
+    chosen = held[:, np.arange(count).reshape(-1, 1), places]
+    step_rows = chosen.reshape(-1, count, GROUP_DEPTH)
+    if call.name == "wgmma_f16":
+        return step_rows.astype(np.float32)
+    return _widened(step_rows.view(np.uint16))
+
+
+def _wgmma(call: Call, sums: Array, a: Array, b: Array) -> Array:
+    cols = call.immediates[0]
+    left, right = _operand(call, a, GROUP_ROWS), _operand(call, b, cols)
+    product = left @ right.swapaxes(-1, -2)
+    # rows are [warp, half, lane / 4], columns [j, lane % 4, pair]
+    parts = product.reshape(-1, 4, 2, 8, cols // 8, 4, 2).transpose(0, 1, 3, 5, 4, 2, 6)
+    return sums + parts.reshape(-1, cols // 2)
 
 
 def _round_tf32(call: Call, values: Array) -> Array:
@@ -151,6 +192,7 @@ def _shuffle_down(call: Call, values: Array) -> Array:
 _FUNCTIONS: dict[str, Callable[..., Array]] = {
     "load_matrix": _load_matrix,
     **dict.fromkeys(BITS, _mma),
+    **dict.fromkeys(("wgmma_f16", "wgmma_bf16"), _wgmma),
     "pack_f16": _pack,
     "pack_bf16": _pack,
     "round_tf32": _round_tf32,

@@ -10,15 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from .dtypes import DType, f32, i8, i32, u32
+from .dtypes import DType, bf16, f16, f32, i8, i32, u32
 from .expr import Buffer, Expr, Load
 from .node import all_fields, walk
 from .stmt import Call, Place, Prefetch, Program
 
-WARP = 32
+WARP, WARPGROUP = 32, 128
+TOGETHER = {"thread": 1, "warp": WARP, "warpgroup": WARPGROUP}  # threads that do a call at once
 COPY_BYTES = (4, 8, 16)  # that an asynchronous copy can have
 MATRIX_BYTES = 16  # of a row of a matrix that load_matrix loads
 SHAPE_M, SHAPE_N, SHAPE_WORDS = 16, 8, 8  # of a matrix product; depth in words
+GROUP_ROWS, GROUP_DEPTH = 64, 16  # of a product of a warpgroup, of 16-bit elements
+GROUP_COLS = range(8, 257, 8)
+GROUP_ROW_BYTES = (64, 128)  # of rows of its operands in shared memory, swizzled
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,8 @@ class Operand:
 
 @dataclass(frozen=True)
 class Intrinsic:
-    """by: who does it together, each "thread" alone or all lanes of a "warp" at once. misfit: what
-    else is wrong with a call, None if nothing is.
+    """by: who does it together, each "thread" alone, all lanes of a "warp" or all 128 threads of a
+    "warpgroup" at once. misfit: what else is wrong with a call, None if nothing is.
     """
 
     operands: tuple[Operand, ...]
@@ -77,6 +81,27 @@ def _round_misfit(call: Call) -> str | None:
 
 def _wait_misfit(call: Call) -> str | None:
     return None if call.immediates[0] >= 0 else "a number of groups >= 0"
+
+
+def _wgmma_misfit(call: Call) -> str | None:
+    cols, row_bytes, step = call.immediates
+    sums, a, b = call.operands
+    assert isinstance(sums, Place) and isinstance(a, Place) and isinstance(b, Place)
+    if cols not in GROUP_COLS or row_bytes not in GROUP_ROW_BYTES:
+        return f"8, 16 ... 256 columns and rows of {GROUP_ROW_BYTES} bytes"
+    row, depth = row_bytes // a.buffer.dtype.bytes, GROUP_DEPTH
+    if a.buffer.dtype != b.buffer.dtype or not 0 <= step < row // depth:
+        return f"operands of one type, a step below {row // depth}"
+    counts = (cols // 2, GROUP_ROWS * row, cols * row)
+    got = (sums.count, a.count, b.count)
+    return None if got == counts else f"{counts} elements of sums and operands, not {got}"
+
+
+def _wgmma() -> Intrinsic:
+    """sums[64 x cols] += a[64 x 16] * b[cols x 16]^T, step by step along rows of `row_bytes`."""
+    halves = Operand("read", "shared", 0, (f16, bf16))
+    sums = Operand("update", "register", 0, (f32,))
+    return Intrinsic((sums, halves, halves), "warpgroup", 3, _wgmma_misfit)
 
 
 def _mma(words: DType, sums: DType = f32) -> Intrinsic:
@@ -143,6 +168,17 @@ INTRINSICS: dict[str, Intrinsic] = {
     "round_tf32": Intrinsic(
         (Operand("update", "register", 0, (f32,)),), immediates=1, misfit=_round_misfit
     ),
+    # what the thread knows to be stored in shared memory, warpgroups' products and copies see
+    "fence_proxy_async": Intrinsic(()),
+    # columns, bytes of a row, step: chunk c (16 bytes) of row r of an operand lies at place
+    # c ^ (r's place in bytes / 128 mod the chunks of a row) of the row. Thread t gets of row
+    # t / 32 * 16 + t % 32 / 4 (and 8 below) the columns 8 * j + t % 4 * 2 and the next, for each j
+    "wgmma_f16": _wgmma(),
+    "wgmma_bf16": _wgmma(),
+    # before products, once sums were used; after them; until all groups but the last n are done
+    "wgmma_fence": Intrinsic((), by="warpgroup"),
+    "wgmma_commit": Intrinsic((), by="warpgroup"),
+    "wgmma_wait": Intrinsic((), by="warpgroup", immediates=1, misfit=_wait_misfit),
     "shuffle_xor": _shuffle(),
     "shuffle_down": _shuffle(),
 }

@@ -27,7 +27,7 @@ def divergent_call(program: Program) -> Call | None:
 
 
 def _is_collective(node: Stmt) -> bool:
-    return isinstance(node, Call) and INTRINSICS[node.name].by == "warp"
+    return isinstance(node, Call) and INTRINSICS[node.name].by != "thread"
 
 
 def _divergent(program: Program, is_meeting: Callable[[Any], bool], group: _Block) -> Any:

@@ -22,7 +22,7 @@ from hidet_core.base.errors import CompilerBug
 
 from .dtypes import i64
 from .expr import Buffer, Const, Expr, Load, Ramp, Var, free_vars, is_const
-from .intrinsics import INTRINSICS, WARP, roles
+from .intrinsics import INTRINSICS, TOGETHER, roles
 from .node import walk
 from .printer import text
 from .stmt import (
@@ -267,8 +267,9 @@ class _Verifier:
         self.expect(self.in_threads, node, "a threads loop around", "none")
         self.expect(not self.in_lanes, node, "no lanes around", "some")
         assert self.threads is not None
-        whole = row.by != "warp" or self.threads.extent.value % WARP == 0  # type: ignore
-        self.expect(whole, node, f"threads in warps of {WARP}", _shown(self.threads.extent))
+        size = TOGETHER[row.by]
+        whole = self.threads.extent.value % size == 0  # type: ignore
+        self.expect(whole, node, f"threads in {row.by}s of {size}", _shown(self.threads.extent))
         shape = len(row.operands), row.immediates
         got = len(node.operands), len(node.immediates)
         self.expect(got == shape, node, f"{shape} operands and immediates", got)

@@ -49,6 +49,7 @@ from .instructions import (
     copy_async,
     copy_commit,
     copy_wait,
+    fence_proxy_async,
     load_matrix,
     mma,
     pack,
@@ -56,6 +57,10 @@ from .instructions import (
     shuffle_down,
     shuffle_xor,
     warp_reduce,
+    wgmma,
+    wgmma_commit,
+    wgmma_fence,
+    wgmma_wait,
 )
 from .language import (
     Tensor,
@@ -105,6 +110,7 @@ __all__ = [
     "f16",
     "f32",
     "f64",
+    "fence_proxy_async",
     "floor",
     "i8",
     "i16",
@@ -148,6 +154,10 @@ __all__ = [
     "u64",
     "unroll",
     "warp_reduce",
+    "wgmma",
+    "wgmma_commit",
+    "wgmma_fence",
+    "wgmma_wait",
     "when",
     "wrap",
 ]  # fmt: skip

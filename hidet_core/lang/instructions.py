@@ -14,7 +14,7 @@ from hidet_core.base.errors import ProgramError
 from hidet_core.ir import expr as E
 from hidet_core.ir.dtypes import i32
 from hidet_core.ir.expr import Expr, Load
-from hidet_core.ir.intrinsics import BITS, INTRINSICS, MATRIX_BYTES, WARP
+from hidet_core.ir.intrinsics import BITS, GROUP_ROWS, INTRINSICS, MATRIX_BYTES, WARP
 from hidet_core.ir.stmt import Call, Place
 
 from .language import Tensor, register
@@ -101,6 +101,44 @@ def mma(kind: str, sums: Expr, a: Expr, b: Expr) -> None:
         known = ", ".join(key.removeprefix("mma_") for key in BITS)
         raise ProgramError(where(), f"mma: kind is one of {known}, got {kind!r}")
     _call(name, _place(name, sums, 4), _place(name, a, 4), _place(name, b, 2))
+
+
+def wgmma(kind: str, sums: Expr, a: Expr, b: Expr, shape: tuple[int, int], step: int) -> None:
+    """sums += a * b on tensor cores, the 128 threads of a warpgroup together: 64 x columns sums, in
+    columns / 2 registers of a thread, of operands of 64 and `columns` rows in shared memory whose
+    first elements are given. shape: (columns, bytes of a row: 64 or 128); step: which 16 elements
+    of the rows. How rows are swizzled, and who has which sum: ir/intrinsics.py; kind: f16, bf16.
+    """
+    name = f"wgmma_{kind}"
+    if name not in INTRINSICS:
+        raise ProgramError(where(), f"wgmma: kind is f16 or bf16, got {kind!r}")
+    columns, row_bytes = shape
+    places = []
+    for first, rows in ((a, GROUP_ROWS), (b, columns)):
+        place = _place(name, first, 1)
+        count = rows * row_bytes // place.buffer.dtype.bytes
+        places.append(Place(place.buffer, place.indices, count))
+    _call(name, _place(name, sums, columns // 2), *places, immediates=(columns, row_bytes, step))
+
+
+def wgmma_fence() -> None:
+    """Before the first `wgmma` and after sums were used. All threads of a warpgroup."""
+    _call("wgmma_fence")
+
+
+def wgmma_commit() -> None:
+    """The warpgroup's products since the last commit become a group."""
+    _call("wgmma_commit")
+
+
+def wgmma_wait(pending: int) -> None:
+    """Wait for all groups but the last `pending`: until then their sums and operands are theirs."""
+    _call("wgmma_wait", immediates=(pending,))
+
+
+def fence_proxy_async() -> None:
+    """What this thread knows to be in shared memory is there for `wgmma`. Before the barrier."""
+    _call("fence_proxy_async")
 
 
 def round_tf32(first: Expr, count: int = 1) -> None:

@@ -98,10 +98,19 @@ class Launch:
 
 
 @dataclass(frozen=True)
+class SizeCheck:
+    """Two sizes that have to be equal for the inputs to be valid; where: the operator."""
+
+    where: str
+    left: Dim
+    right: Dim
+
+
+@dataclass(frozen=True)
 class Plan:
     """All that the runtime needs to know of a partition, except the contents of the constants.
 
-    device: where it runs, 'cpu' or 'cuda'.
+    device: where it runs, 'cpu' or 'cuda'. checks: a run with other sizes is refused.
     """
 
     symbols: tuple[Var, ...]
@@ -112,3 +121,4 @@ class Plan:
     launches: tuple[Launch, ...]
     name: str
     device: str = "cpu"
+    checks: tuple[SizeCheck, ...] = ()

@@ -52,6 +52,7 @@ class PlanParser {
     });
     ReadList(12, plan_.inputs, [this] { return ReadTensor(); });
     ReadList(12, plan_.outputs, [this] { return ReadTensor(); });
+    ReadList(12, plan_.checks, [this] { return ReadCheck(); });
     ReadList(25, plan_.buffers, [this] { return ReadBuffer(); });
     ReadList(8, plan_.images, [this] { return reader_.Bytes(reader_.Read<uint64_t>()); });
     ReadList(17, plan_.kernels, [this] { return ReadKernel(); });
@@ -108,6 +109,14 @@ class PlanParser {
            tensor.name.c_str(), tensor.shape.size(), kMaxRank);
     }
     return tensor;
+  }
+
+  SizeCheck ReadCheck() {
+    SizeCheck check;
+    check.where = reader_.String();
+    check.left = ReadExpressionId();
+    check.right = ReadExpressionId();
+    return check;
   }
 
   BufferSpec ReadBuffer() {

@@ -9,11 +9,21 @@ import numpy as np
 
 from hidet_core.compute.dims import product
 from hidet_core.graph.graph import Graph, Value
+from hidet_core.graph.size_checks import size_checks
 from hidet_core.graph.storage import Root, Storage
 from hidet_core.ir.expr import Buffer, Const, Expr, minimum
 from hidet_core.ir.intrinsics import stored_buffers
 from hidet_core.ir.printer import text
-from hidet_core.plan import Argument, BufferKind, Dim, KernelCode, Launch, Plan, TensorSpec
+from hidet_core.plan import (
+    Argument,
+    BufferKind,
+    Dim,
+    KernelCode,
+    Launch,
+    Plan,
+    SizeCheck,
+    TensorSpec,
+)
 from hidet_core.plan import Buffer as PlanBuffer
 from hidet_core.schedule.problem import Pack
 
@@ -50,6 +60,10 @@ def assemble(
         kernels=tuple(codes),
         launches=tuple(launches),
         name=graph.name,
+        checks=tuple(
+            SizeCheck(check.where, _dim(check.left), _dim(check.right))
+            for check in size_checks(graph)
+        ),
         device=device,
     )
     return plan, memory.constants

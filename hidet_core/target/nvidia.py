@@ -20,8 +20,9 @@ BLACKWELL = (HOPPER - {"wgmma"}) | {"tcgen05"}
 
 @dataclass(frozen=True)
 class Cuda:
-    """arch: NVRTC's name. fma_per_cycle: f32 multiply-adds of one multiprocessor. The last row of
-    fields describes `device`, a common device of the architecture.
+    """arch: NVRTC's name. fma_per_cycle: f32 multiply-adds of one multiprocessor; mma_per_cycle: of
+    f16 with sums of f32 on its tensor cores, by mma instructions (half as many of tf32). The last
+    row of fields describes `device`, a common device of the architecture.
     """
 
     kind: ClassVar[str] = "cuda"
@@ -37,6 +38,7 @@ class Cuda:
     multiprocessors: int
     clock_ghz: float
     bytes_per_ns: float
+    mma_per_cycle: int = 1024
     warp: int = 32
     threads_per_block: int = 1024
     registers_per_thread: int = 255
@@ -79,15 +81,16 @@ SM_80 = Cuda(
     "sm_80", "sm_80", 2048, 32, 164 * KB, 163 * KB, 64, AMPERE, "A100", 108, 1.41, 1555.0
 )  # fmt: skip
 SM_86 = Cuda(
-    "sm_86", "sm_86", 1536, 16, 100 * KB, 99 * KB, 128, AMPERE, "RTX 3090", 82, 1.70, 936.0
+    "sm_86", "sm_86", 1536, 16, 100 * KB, 99 * KB, 128, AMPERE, "RTX 3090", 82, 1.70, 936.0, 256
 )  # fmt: skip
 SM_89 = Cuda(
-    "sm_89", "sm_89", 1536, 24, 100 * KB, 99 * KB, 128, ADA, "RTX 4090", 128, 2.52, 1008.0
+    "sm_89", "sm_89", 1536, 24, 100 * KB, 99 * KB, 128, ADA, "RTX 4090", 128, 2.52, 1008.0, 256
 )  # fmt: skip
 SM_90A = Cuda(
-    "sm_90a", "sm_90a", 2048, 32, 228 * KB, 227 * KB, 128, HOPPER, "H200", 132, 1.83, 4300.0
+    "sm_90a", "sm_90a", 2048, 32, 228 * KB, 227 * KB, 128, HOPPER, "H200", 132, 1.83, 4300.0, 1280
 )  # fmt: skip
 SM_100A = Cuda(
-    "sm_100a", "sm_100a", 2048, 32, 228 * KB, 227 * KB, 128, BLACKWELL, "B200", 148, 1.85, 7700.0
+    "sm_100a", "sm_100a", 2048, 32, 228 * KB, 227 * KB, 128, BLACKWELL, "B200", 148, 1.85, 7700.0,
+    1280,
 )  # fmt: skip
 CUDAS = {cuda.name: cuda for cuda in (SM_80, SM_86, SM_89, SM_90A, SM_100A)}

@@ -34,7 +34,7 @@ def call(capsys):
 def test_inspect_shows_partitions_kernels_and_reasons(call, model_file):
     status, shown, _ = call("inspect", model_file)
     assert status == 0
-    assert "graph 'test_graph': 4 nodes, 3 in HidetEP" in shown
+    assert "graph 'test_graph': 4 nodes, 3 in HidetEP\ncompiled for the CPU (" in shown
     assert "kernels of partition 0" in shown and "kernels of partition 1" in shown
     assert "x -> a" in shown and "a, b -> y" in shown
     assert "Sigmoid" in shown and "operator Sigmoid is not known" in shown
@@ -43,6 +43,7 @@ def test_inspect_shows_partitions_kernels_and_reasons(call, model_file):
 def test_inspect_as_json(call, model_file):
     _, shown, _ = call("inspect", model_file, "--json")
     (graph,) = json.loads(shown)
+    assert graph["target"].startswith("the CPU (")
     assert [len(part["nodes"]) for part in graph["partitions"]] == [1, 2]
     assert [kernel["ops"] for kernel in graph["partitions"][1]["kernels"]] == [["Add"], ["Neg"]]
     assert [entry["node"] for entry in graph["refused"]] == ["Sigmoid_b"]

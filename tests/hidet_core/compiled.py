@@ -31,15 +31,16 @@ from hidet_core.ir.dtypes import bf16, f32, from_numpy
 from hidet_core.ir.expr import Expr, Load, Var
 from hidet_core.ir.halves import as_dtype, single
 from hidet_core.ir.node import rebuild, rewrite
-from hidet_core.ir.stmt import Prefetch, Program, Store
+from hidet_core.ir.stmt import Place, Prefetch, Program, Store
 from hidet_core.lower import CUDA_LOWERING, LOWERING
 from hidet_core.plan import serialize
 from hidet_core.schedule.choose import candidates
 from hidet_core.schedule.problem import Scheduled
-from hidet_core.stages import Draft, assemble, draft_group
+from hidet_core.stages import CompileOptions, Draft, assemble, draft_group
 from hidet_core.target import Target, host
 
 CPU = host()
+DEFAULT = CompileOptions()
 
 
 class Net(GraphBuilder):
@@ -176,13 +177,13 @@ def best(found):
     return found[0]
 
 
-def compiled(graph, pick=best, target=CPU):
+def compiled(graph, pick=best, target=CPU, options=DEFAULT):
     """The graph's kernels, fused; no code yet."""
     graph = make_storable(graph)
     verify_graph(graph)
     storage, readers = plan_storage(graph), consumers(graph)
     drafts = [
-        draft_group(group, graph, storage, readers, kind=target.kind)
+        draft_group(group, graph, storage, readers, options, kind=target.kind)
         for group in form_groups(graph)
     ]
     kernels = [_kernel(draft, graph.symbols, pick, target) for draft in drafts]
@@ -271,7 +272,7 @@ def _whole_roots(program, offsets):
     """The lowered program on whole roots: negative indices of a halo become plain ones."""
 
     def rule(node):
-        if isinstance(node, (Load, Store, Prefetch)) and offsets.get(node.buffer):
+        if isinstance(node, (Load, Store, Prefetch, Place)) and offsets.get(node.buffer):
             return rebuild(node, {"indices": (node.indices[0] + offsets[node.buffer],)})
         return None
 

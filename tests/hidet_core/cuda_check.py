@@ -6,6 +6,7 @@ import functools
 
 from hidet_core.graph.reference import run_graph
 from hidet_core.ir.verify import verify
+from hidet_core.stages import CompileOptions
 from hidet_core.target import CUDAS
 from tests.hidet_core.compiled import best, compare, compiled, feeds_of, lowered
 from tests.hidet_core.cuda_build import ARCHES, usage_of
@@ -14,11 +15,11 @@ from tests.hidet_core.cuda_emulated import HAS_COMPILER, run_emulated
 H200 = CUDAS["sm_90a"]
 
 
-def check_cuda(graph, *sizes, pick=best, interpreted=True, tolerance=2e-5, seeds=(1,)):
+def check_cuda(graph, *sizes, pick=best, interpreted=True, tolerance=2e-5, seeds=(1,), tf32=False):
     """The results are those of the reference; for each dict of sizes of the symbols. seeds: of the
-    emulated device's scheduler.
+    emulated device's scheduler; tf32: allowed.
     """
-    result, target = compiled(graph, pick, H200), H200
+    result, target = compiled(graph, pick, H200, CompileOptions(allow_tf32=tf32)), H200
     for kernel in result.kernels:
         verify(kernel.program, "scheduled")
         verify(lowered(kernel.program, target), "flat")

@@ -49,6 +49,7 @@ def _lines(report: GraphReport, every_node: bool) -> Iterator[str]:
     parts, refused = report.result.partitions, report.result.refused
     taken = sum(len(part.node_ids) for part in parts)
     yield f"graph {report.graph!r}: {report.nodes} nodes, {taken} in HidetEP"
+    yield f"compiled for {report.target}"
     yield ""
     if parts:
         header = ("partition", "nodes", "kernels", "constants", "")
@@ -110,6 +111,7 @@ def _size(count: int) -> str:
 def _as_data(report: GraphReport) -> dict[str, Any]:
     return {
         "graph": report.graph,
+        "target": report.target,
         "nodes": report.nodes,
         "partitions": [
             {

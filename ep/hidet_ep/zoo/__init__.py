@@ -12,6 +12,7 @@ any size: transformers in the spellings of several exporters, for tests and for 
 from hidet_ep.zoo.bert_graph import bert
 from hidet_ep.zoo.encoder import SPELLINGS, Sizes
 from hidet_ep.zoo.gpt2_graph import gpt2
+from hidet_ep.zoo.halves import in_half, rounded
 from hidet_ep.zoo.images import inception_v3, mobilenet_v2
 from hidet_ep.zoo.light import build, names
 from hidet_ep.zoo.samples import inputs
@@ -24,10 +25,12 @@ __all__ = [
     "build",
     "folder",
     "gpt2",
+    "in_half",
     "inception_v3",
     "inputs",
     "mobilenet_v2",
     "names",
     "path",
+    "rounded",
     "written",
 ]

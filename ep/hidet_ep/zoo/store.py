@@ -13,10 +13,15 @@ from pathlib import Path
 
 import onnx
 
-from hidet_ep.zoo import bert_graph, encoder, gpt2_graph, images, light, nodes, weights
+from hidet_ep.zoo import bert_graph, encoder, gpt2_graph, halves, images, light, nodes, weights
 from hidet_ep.zoo.nodes import Size
 
-RECIPE = (light, weights, nodes, encoder, bert_graph, gpt2_graph, images)
+RECIPE = (light, weights, nodes, encoder, bert_graph, gpt2_graph, images, halves)
+FORMS = {
+    "float32": lambda model: model,
+    "float16": halves.in_half,
+    "rounded": halves.rounded,
+}
 WRITTEN = ("bert", "gpt2", "inception_v3", "mobilenet_v2")
 SEQUENCE = 128
 
@@ -31,11 +36,20 @@ def written() -> tuple[str, ...]:
     return WRITTEN
 
 
-def path(name: str, seed: int = 0, batch: int | str = 1, image: int = light.FULL_IMAGE) -> Path:
-    """The file of this model; built on first use."""
-    file = folder() / f"{name}-b{batch}-i{image}-s{seed}-{_digest()}.onnx"
+def path(
+    name: str,
+    seed: int = 0,
+    batch: int | str = 1,
+    image: int = light.FULL_IMAGE,
+    form: str = "float32",
+) -> Path:
+    """The file of this model; built on first use. form: float32, float16, or rounded: the float32
+    twin of the latter (halves.py).
+    """
+    suffix = "" if form == "float32" else f"-{form}"
+    file = folder() / f"{name}-b{batch}-i{image}-s{seed}{suffix}-{_digest()}.onnx"
     if not file.exists():
-        _write(_build(name, seed, batch, image), file)
+        _write(FORMS[form](_build(name, seed, batch, image)), file)
     return file
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from hidet_core.base.errors import CompilerBug
 from hidet_core.ir.expr import Binary, Buffer, Const, Expr, Load, Ramp, is_const
+from hidet_core.ir.intrinsics import INTRINSICS as TABLE
 from hidet_core.ir.intrinsics import stored_buffers
 from hidet_core.ir.node import walk
 from hidet_core.ir.stmt import (
@@ -34,16 +35,28 @@ from hidet_core.ir.stmt import (
 from .launch import ALIGNMENT, launch_of
 from .names import Names, type_name
 from .values import Values
+from .wgmma import KINDS, products_source
 from .widths import INT_MAX, MAX_GRID, SIZE
 
 INTRINSICS = (Path(__file__).parent / "intrinsics.h").read_text()
 INSTRUCTIONS = (Path(__file__).parent / "instructions.h").read_text()
+HOPPER = (Path(__file__).parent / "hopper.h").read_text()
+PRODUCT = "wgmma_"
+HOPPER_CALLS = {name for name, row in TABLE.items() if row.by == "warpgroup"}
+HOPPER_CALLS.add("fence_proxy_async")
 
 
 def emit_cuda(program: Program) -> str:
     """The whole source of a kernel."""
-    has_calls = any(isinstance(node, Call) for node in walk(program.body))
-    headers = [INTRINSICS, INSTRUCTIONS] if has_calls else [INTRINSICS]
+    calls = [node for node in walk(program.body) if isinstance(node, Call)]
+    headers = [INTRINSICS, INSTRUCTIONS] if calls else [INTRINSICS]
+    if any(call.name in HOPPER_CALLS for call in calls):
+        products = {
+            (call.name.removeprefix(PRODUCT), call.immediates[0])
+            for call in calls
+            if call.name.removeprefix(PRODUCT) in KINDS
+        }
+        headers += [HOPPER, products_source(products)]
     return "\n".join([*headers, kernel_text(program)])
 
 
@@ -87,7 +100,8 @@ class _Emitter:
     def _declare(self) -> None:
         """The buffers of a block and of a thread."""
         if self.launch.shared_bytes:
-            self.line(f"extern __shared__ __align__({ALIGNMENT}) unsigned char arena[];")
+            alignment = f"__align__({self.launch.alignment})"
+            self.line(f"extern __shared__ {alignment} unsigned char arena[];")
         for buffer in self.program.locals:
             kind, name = type_name(buffer.dtype), self.names.of(buffer)
             if buffer.scope == "shared":

@@ -6,9 +6,11 @@ import math
 from dataclasses import dataclass
 
 from hidet_core.ir.expr import Buffer
+from hidet_core.ir.intrinsics import INTRINSICS
 from hidet_core.ir.node import walk
-from hidet_core.ir.stmt import For, Program
+from hidet_core.ir.stmt import Call, For, Place, Program
 
+SWIZZLE_ALIGNMENT = 1024  # of those that warpgroups' products read
 ALIGNMENT = 16  # bytes, of shared buffers: that of the widest access
 
 
@@ -21,6 +23,7 @@ class Launch:
     threads: int
     shared_bytes: int
     offsets: dict[Buffer, int]
+    alignment: int  # of the arena
 
 
 def launch_of(program: Program) -> Launch:
@@ -30,11 +33,20 @@ def launch_of(program: Program) -> Launch:
         if isinstance(node, For) and node.kind == "threads":
             threads = int(node.extent.value)  # type: ignore[attr-defined]
             break  # there is one, and it is far up
+    swizzled = {
+        operand.buffer
+        for node in walk(program.body)
+        if isinstance(node, Call) and INTRINSICS[node.name].by == "warpgroup"
+        for operand in node.operands
+        if isinstance(operand, Place) and operand.buffer.scope == "shared"
+    }
     offsets: dict[Buffer, int] = {}
     top = 0
     for buffer in program.locals:
         if buffer.scope == "shared":
+            if buffer in swizzled:
+                top = -(-top // SWIZZLE_ALIGNMENT) * SWIZZLE_ALIGNMENT
             offsets[buffer] = top
             size = math.prod(int(dim) for dim in buffer.shape) * buffer.dtype.bytes
             top += -(-size // ALIGNMENT) * ALIGNMENT
-    return Launch(threads, top, offsets)
+    return Launch(threads, top, offsets, SWIZZLE_ALIGNMENT if swizzled else ALIGNMENT)

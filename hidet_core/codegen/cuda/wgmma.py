@@ -6,6 +6,8 @@ operands are descriptors made by `ht_wgmma_operand` (hopper.h), which this text 
 Element e of thread t lies in row t/32*16 + t%32/4 + e/2%2*8 and column e/4*8 + t%4*2 + e%2.
 """
 
+from collections.abc import Collection
+
 from hidet_core.base.errors import CompilerBug
 
 # kind: (k of one instruction, the type's name in PTX, in the emulator)
@@ -56,3 +58,26 @@ HT_DEV void {function}(float* d, u64 a, u64 b, int accumulates, int line = __bui
 }}
 #endif
 """
+
+
+def products_source(products: Collection[tuple[str, int]]) -> str:
+    """The functions of (kind, columns), and `ht_wgmma_<kind><columns, row bytes, step>(d, a, b)`
+    over them: the operands are places in shared memory, of rows of so many bytes, swizzled; a step
+    is 32 bytes of them.
+    """
+    texts = [wgmma_source(kind, columns) for kind, columns in sorted(products)]
+    for kind in sorted({kind for kind, _ in products}):
+        widths = sorted(columns for other, columns in products if other == kind)
+        calls = "\n".join(
+            f"  if constexpr (Columns == {columns}) {wgmma_name(kind, columns)}(d, left, right, 1);"
+            for columns in widths
+        )
+        texts.append(f"""template <int Columns, int RowBytes, int Step, class T>
+HT_DEV void ht_wgmma_{kind}(float* d, const T* a, const T* b) {{
+  constexpr int skipped = Step * 32 / int(sizeof(T));
+  const u64 left = ht_wgmma_operand<RowBytes>(a + skipped, 16, 8 * RowBytes);
+  const u64 right = ht_wgmma_operand<RowBytes>(b + skipped, 16, 8 * RowBytes);
+{calls}
+}}
+""")
+    return "".join(texts)

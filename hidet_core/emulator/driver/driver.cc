@@ -1,7 +1,6 @@
 #include "hidet_core/emulator/driver/driver.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <utility>
 
 namespace hidet::emu {
@@ -80,18 +79,6 @@ void State::EndCapture(std::shared_ptr<Capture> capture) {
   }
   if (per_thread != nullptr && per_thread->capture == capture) per_thread->capture.reset();
 }
-
-namespace {
-
-// HIDET_EMULATOR_SEED, for programs that do not call hidetEmuReset; 0 where it is not set.
-uint32_t SeedOfEnvironment() {
-  const char* text = std::getenv("HIDET_EMULATOR_SEED");
-  return text == nullptr ? 0 : static_cast<uint32_t>(std::strtoul(text, nullptr, 10));
-}
-
-}  // namespace
-
-Driver::Driver() : state_(std::make_unique<State>(SeedOfEnvironment())) {}
 
 Driver& Driver::Get() {
   static Driver* driver = new Driver;  // outlives every static destructor of the process

@@ -83,7 +83,7 @@ class Driver {
   void Reset(uint32_t seed);
 
  private:
-  Driver();
+  Driver() : state_(std::make_unique<State>(0)) {}
 
   std::recursive_mutex lock_;
   std::unique_ptr<State> state_;

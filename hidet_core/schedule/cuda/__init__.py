@@ -11,10 +11,12 @@ from .pool import Pool2d
 from .reduce import ReduceTemplate
 from .rows import Rows
 from .simt import Simt
+from .tensor_core import TensorCore
+from .warpgroup import Warpgroup
 
 TEMPLATES: tuple[Template, ...] = (
-    Depthwise(), Gemv(), Simt(), Rows(), AttentionMma(), Attention(), Pool2d(), Lrn(), Injective(),
-    ReduceTemplate(),
+    Depthwise(), Gemv(), Warpgroup(), TensorCore(), Simt(), Rows(), AttentionMma(), Attention(),
+    Pool2d(), Lrn(), Injective(), ReduceTemplate(),
 )  # fmt: skip
 
 __all__ = ["TEMPLATES"]

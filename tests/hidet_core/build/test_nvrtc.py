@@ -4,7 +4,7 @@ import pytest
 
 from hidet_core.base.errors import CompilerBug, Rejected
 from hidet_core.build import Builder, KernelCache, Pool, nvrtc
-from hidet_core.build.nvrtc import Usage, compile_measured, usage
+from hidet_core.build.nvrtc import Usage, compile_measured, translate, usage
 from hidet_core.build.toolchains import TOOLCHAINS
 from hidet_core.target import CUDAS, host
 from tests.hidet_core.cuda_build import ARCHES, needs_nvrtc
@@ -77,3 +77,20 @@ def test_the_version_is_part_of_the_key(monkeypatch):
     monkeypatch.setitem(TOOLCHAINS, "cuda", toolchain)
     assert builder.key(SCALE) != before
 
+
+
+def test_what_ptxas_gives_up_is_said():
+    log = (
+        "ptxas info    : (C7508) Potential Performance Loss: 'setmaxnreg' ignored; unknown\n"
+        "ptxas info    : Used 40 registers"
+    )
+    (loss,) = usage(log).losses
+    assert "'setmaxnreg' ignored" in loss
+
+
+def test_serialised_products_are_rejected():
+    """setmaxnreg without a least number of blocks is ignored."""
+    asks = 'asm volatile("setmaxnreg.dec.sync.aligned.u32 40;");'
+    source = f'extern "C" __global__ void k() {{ {asks} }}'
+    with pytest.raises(Rejected, match="setmaxnreg"):
+        translate(source, "sm_90a")

@@ -21,7 +21,7 @@ def code(dim, plan):
 
 
 def resealed(payload):
-    return struct.pack("<8sIIQ", b"HIDETPLN", 2, zlib.crc32(payload), len(payload)) + payload
+    return struct.pack("<8sIIQ", b"HIDETPLN", 3, zlib.crc32(payload), len(payload)) + payload
 
 
 def for_cuda(plan):

@@ -1,10 +1,12 @@
 """Which row of nvidia.py a device is, and what an option's target means on this machine."""
 
+from dataclasses import replace
+
 import pytest
 
 from hidet_core import _runtime
 from hidet_core.base.errors import Unsupported
-from hidet_core.target import CUDAS, gpu, host, resolve
+from hidet_core.target import CUDAS, gpu, host, resolve, runs_on
 from hidet_core.target.gpu import cuda_row, described
 
 H200 = {
@@ -47,6 +49,23 @@ def test_a_row_takes_the_sizes_of_the_device():
     assert row.toolchain == "cuda" and row.flags == {"arch": "sm_90a"}
     emulated = described(H200 | {"emulated": True})
     assert emulated.toolchain == "emulated" and emulated.code_key != row.code_key
+
+
+@pytest.mark.parametrize(
+    ("code", "capability", "runs"),
+    [
+        ("sm_80", (8, 0), True),
+        ("sm_80", (8, 9), True),
+        ("sm_89", (8, 6), False),
+        ("sm_86", (9, 0), False),
+        ("sm_90a", (9, 0), True),
+        ("sm_100a", (10, 3), False),  # features of one chip alone
+    ],
+)
+def test_code_of_an_architecture_runs_on_newer_ones_of_its_generation(code, capability, runs):
+    device = cuda_row(*capability, "a device")
+    assert runs_on(CUDAS[code], device) is runs
+    assert runs_on(CUDAS[code], replace(device, emulated=True))
 
 
 def _no_device(ordinal):

@@ -3,8 +3,6 @@
 import numpy as np
 import onnxruntime as ort
 
-from hidet_ep.options import parse
-from hidet_ep.settings import settle
 from tests.emulated import Counted
 from tests.ep.real.sessions import check, classifier, floats, open_session
 
@@ -42,10 +40,3 @@ def test_the_devices_of_the_api_may_be_picked_by_hand(rng):
     x = floats(rng, 2, 3, 8, 8)
     assert np.isfinite(session.run(None, {"x": x})[0]).all()
     assert session.get_providers()[0] == "HidetEP"
-
-
-def test_settings_name_the_device():
-    assert settle(parse({"target": "cpu"})).target.startswith("the CPU (")
-    found = settle(parse({"target": "cuda", "gpu_mem_limit": "1000"}))
-    assert found.on_gpu and "CUDA device 0" in found.target
-    assert found.memory_limit == 1000

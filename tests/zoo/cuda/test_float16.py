@@ -1,0 +1,10 @@
+"""float16, against float32 with the same weights on the CPU provider."""
+
+import pytest
+
+from tests.zoo.cuda.accept import IMAGES, accept
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_a_model_of_the_zoo(name):
+    accept(name, "float16")
