@@ -2,7 +2,7 @@
 
 Fresh processes on 2 cores: cold (empty cache), then warm. Imports and reading the model are not
 counted. Processor time is told too: on a machine that does nothing else, the workers' halves run
-side by side. `python -m benchmarks.gpu.compile_time --out FILE` measures anywhere NVRTC is installed.
+side by side. `python -m benchmarks.gpu.compile_time --out FILE` works wherever NVRTC is installed.
 """
 
 import argparse

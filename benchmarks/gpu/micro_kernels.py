@@ -35,6 +35,7 @@ extern "C" __global__ void __launch_bounds__(512) read(const float* x, float* su
   i64 step = i64(gridDim.x) * blockDim.x, first = i64(blockIdx.x) * blockDim.x + threadIdx.x;
   float sum = 0.0f;
   for (i64 round = 0; round < rounds; ++round) {
+    _Pragma("unroll 1")
     for (i64 at = first; at < vectors; at += 4 * step) {
       ht_vec<float, 4> part[4];
       HT_UNROLL

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from .dtypes import DType, bf16, f16, f32, i8, i32, u32
-from .expr import Buffer, Expr, Load
+from .expr import Buffer, Expr
 from .node import all_fields, walk
 from .stmt import Call, Place, Prefetch, Program
 
