@@ -1,8 +1,9 @@
-"""Attention on tensor cores, of f16 and bf16 with sums in f32 (Dao, 2023: FlashAttention-2).
+"""Attention on tensor cores with sums in f32 (Dao, 2023: FlashAttention-2).
 
 A block has 16 queries for each of its warps. Tiles of keys and values come through a ring of stages
 by asynchronous copies; a warp's scores stay in its registers: as sums of one product they are
-weighed, packed to 16 bits, and are there as the first factor of the next one.
+weighed, packed to 16 bits, and are there as the first factor of the next one. Of f32, where TF32 is
+allowed, they are there in another order of keys, in which values are then read too.
 
     scores = q k^T (mma);  top' = max(top, maxima of the rows: lanes of four exchange them)
     weights = exp(scores - top');  sums, mixed *= exp(top - top');  mixed += weights v (mma)
@@ -38,6 +39,7 @@ from hidet_core.lang import (
     parallel,
     range_,
     register,
+    round_tf32,
     shared,
     shuffle_xor,
     threads,
@@ -54,8 +56,8 @@ from ..work import estimate, scalars_of, unravel
 from .tile_copy import elements
 from .traffic import LAUNCH_NS
 
-CHUNK = 8  # elements of 16 bytes
-ROWS, COLS, DEPTH = 16, 8, 16  # of a product of matrices
+CHUNK_BYTES = 16  # of an asynchronous copy, and of a row of a matrix
+ROWS, COLS = 16, 8  # of a product of matrices, whose depth is two chunks
 MAX_WIDTH = 128
 OTHER_REGISTERS = 64
 MAX_COPIES = 16  # of a thread for each tile: their addresses are held in registers
@@ -65,7 +67,7 @@ MMA_CYCLES = 2.0  # of a multiprocessor, for a product of matrices
 EXP_PER_CYCLE = 16.0
 READ_BYTES = 128.0  # of shared memory in a cycle
 L2_FACTOR = 2.5  # of the bandwidth of memory
-KINDS = {f16: "f16", bf16: "bf16"}
+KINDS = {f16: "f16", bf16: "bf16", f32: "tf32"}
 
 
 @dataclass(frozen=True)
@@ -87,19 +89,29 @@ class MmaConfig(Config):
 
 @dataclass(frozen=True)
 class Extents:
-    """Of a head, rounded up to whole matrices."""
+    """Of a head, rounded up to whole matrices. chunk: elements of CHUNK_BYTES."""
 
     width: int
     columns: int
+    chunk: int
 
     @staticmethod
     def of(heads: Heads) -> Extents:
-        return Extents(*(-(-side // DEPTH) * DEPTH for side in (heads.width, heads.columns)))
+        chunk = CHUNK_BYTES // heads.problem.inputs[0].dtype.bytes
+        depth = 2 * chunk
+        width, columns = (-(-side // depth) * depth for side in (heads.width, heads.columns))
+        return Extents(width, columns, chunk)
+
+    @property
+    def depth(self) -> int:
+        """Of a product of matrices."""
+        return 2 * self.chunk
 
     def shared_bytes(self, config: MmaConfig) -> int:
-        row = self.width + self.columns + 2 * CHUNK
-        ring = config.stages * config.keys * (2 * row + 4)
-        return 2 * config.block_q * (self.width + CHUNK) + ring
+        size = CHUNK_BYTES // self.chunk
+        row = self.width + self.columns + 2 * self.chunk
+        ring = config.stages * config.keys * (size * row + 4)
+        return size * config.block_q * (self.width + self.chunk) + ring
 
     def registers(self, config: MmaConfig) -> int:
         """An estimate: sums and scores, what is held beside them, one step of operands."""
@@ -108,15 +120,16 @@ class Extents:
 
 
 class AttentionMma(Template):
-    """attention of f16 or bf16; heads of at most MAX_WIDTH elements, in whole chunks."""
+    """attention of f16, bf16, or f32 where TF32 is allowed; heads of at most MAX_WIDTH elements."""
 
     ops = ("attention",)
 
     def accepts(self, problem: Problem) -> bool:
         heads = Heads(problem)
         sides = (heads.width, heads.columns)
-        fits = all(side % CHUNK == 0 and side <= MAX_WIDTH for side in sides)
-        return fits and problem.inputs[0].dtype in KINDS
+        dtype = problem.inputs[0].dtype
+        allowed = dtype in KINDS and (dtype != f32 or problem.allow_tf32)
+        return allowed and all(side % COLS == 0 and side <= MAX_WIDTH for side in sides)
 
     def space(self, problem: Problem, target: Cuda) -> Iterator[MmaConfig]:
         for warps, keys, stages in itertools.product((1, 2, 4, 8), (16, 32, 64, 128), (1, 2, 3)):
@@ -131,7 +144,8 @@ class AttentionMma(Template):
         require(need <= limit, f"about {need} registers > {limit}")
         need, limit = extents.shared_bytes(config), target.shared_bytes_per_block
         require(need <= limit, f"{need} bytes of shared memory > {limit} on {target.name}")
-        copies = -(-config.keys * max(extents.width, extents.columns) // (CHUNK * config.threads))
+        widest = max(extents.width, extents.columns)
+        copies = -(-config.keys * widest // (extents.chunk * config.threads))
         require(copies <= MAX_COPIES, f"{copies} copies of a thread for a tile > {MAX_COPIES}")
         for what, block, size in (
             ("queries", config.block_q, heads.queries),
@@ -149,8 +163,9 @@ class AttentionMma(Template):
         queries, keys = heads.sizes()
         blocks = max(estimate(heads.batch) * -(-queries // config.block_q), 1)
         tiles = -(-keys // config.keys) * (0.6 if heads.is_causal else 1.0)
-        tile_bytes = 2 * config.keys * (extents.width + extents.columns)
-        products = tile_bytes / (2 * COLS * DEPTH)
+        elements_ = config.keys * (extents.width + extents.columns)
+        tile_bytes = elements_ * CHUNK_BYTES / extents.chunk
+        products = elements_ / (COLS * extents.depth)
         busy = config.warps * max(products * MMA_CYCLES, tile_bytes / READ_BYTES)
         busy += config.block_q * config.keys * 2.5 / EXP_PER_CYCLE
         busy += MEET_CYCLES[config.stages > 1]
@@ -183,9 +198,11 @@ class _Block:
         self.extents = extents = Extents.of(heads)
         self.kind = KINDS[heads.problem.inputs[0].dtype]
         dtype, stages, keys = heads.problem.inputs[0].dtype, config.stages, config.keys
-        self.q = shared(dtype, [config.block_q, extents.width + CHUNK], "q")
-        self.k = shared(dtype, [stages, keys, extents.width + CHUNK], "k")
-        self.v = shared(dtype, [stages, keys, extents.columns + CHUNK], "v")
+        self.word = f32 if dtype == f32 else u32
+        chunk = extents.chunk
+        self.q = shared(dtype, [config.block_q, extents.width + chunk], "q")
+        self.k = shared(dtype, [stages, keys, extents.width + chunk], "k")
+        self.v = shared(dtype, [stages, keys, extents.columns + chunk], "v")
         if heads.has_row_mask:
             self.mask = shared(f32, [stages, keys], "mask")
         self.scores = register(f32, [keys // COLS, 4], "scores")
@@ -257,19 +274,20 @@ class _Block:
         """Rows of q, k or v from `first` on; zeros where there is nothing."""
         source = self.heads.problem.inputs[place]
         limit, width = wrap(source.shape[-2]), int(source.shape[-1])  # type: ignore[arg-type]
-        across = (self.extents.columns if place == 2 else self.extents.width) // CHUNK
+        size_ = self.extents.chunk
+        across = (self.extents.columns if place == 2 else self.extents.width) // size_
         rows, size = int(tile.shape[-2]), self.config.threads
         for step in range(ceildiv(rows * across, size)):
             number = step * size + self.thread
             row, chunk = let("line", number // across), let("chunk", number % across)
-            inside = (first + row < limit) & (chunk * CHUNK < width)
-            index = self.heads.index(place, self.batch, first + row, chunk * CHUNK)
-            to = tile[(*stage, row, chunk * CHUNK)]
+            inside = (first + row < limit) & (chunk * size_ < width)
+            index = self.heads.index(place, self.batch, first + row, chunk * size_)
+            to = tile[(*stage, row, chunk * size_)]
             if (step + 1) * size <= rows * across:
-                copy_async(to, load(source, *index), CHUNK, inside)
+                copy_async(to, load(source, *index), size_, inside)
                 continue
             with when(number < rows * across):
-                copy_async(to, load(source, *index), CHUNK, inside)
+                copy_async(to, load(source, *index), size_, inside)
 
     # products
 
@@ -283,20 +301,26 @@ class _Block:
 
     def _score(self, stage: Expr) -> None:
         """scores = q k^T."""
-        part_q, part_k = register(u32, [4], "part_q"), register(u32, [4], "part_k")
+        part_q, part_k = register(self.word, [4], "part_q"), register(self.word, [4], "part_k")
         for n in unroll(self.config.keys // COLS, "n"):
             for e in range(4):
                 self.scores[n, e] = 0.0
-        lane = self.lane
-        for d in unroll(self.extents.width // DEPTH, "d"):
+        lane, chunk, depth = self.lane, self.extents.chunk, self.extents.depth
+        for d in unroll(self.extents.width // depth, "d"):
             row = self.warp_row + lane % 16
-            load_matrix(part_q[0], self.q[row, d * DEPTH + lane // 16 * CHUNK], 4)
+            self._load(part_q, self.q[row, d * depth + lane // 16 * chunk])
             for n in unroll(self.config.keys // 16, "n"):
                 key = n * 16 + lane // 16 * 8 + lane % 8
-                column = d * DEPTH + lane // 8 % 2 * CHUNK
-                load_matrix(part_k[0], self.k[stage, key, column], 4)
+                column = d * depth + lane // 8 % 2 * chunk
+                self._load(part_k, self.k[stage, key, column])
                 mma(self.kind, self.scores[n * 2, 0], part_q[0], part_k[0])
                 mma(self.kind, self.scores[n * 2 + 1, 0], part_q[0], part_k[2])
+
+    def _load(self, words: Tensor, row: Expr) -> None:
+        """Four matrices of elements that are there as they are multiplied."""
+        load_matrix(words[0], row, 4)
+        if self.word == f32:
+            round_tf32(words[0], 4)
 
     def _mask(self, start: Expr, stage: Expr) -> None:
         """The final scores; those of keys that do not exist are -inf."""
@@ -339,6 +363,8 @@ class _Block:
 
     def _mix(self, stage: Expr) -> None:
         """mixed += weights v."""
+        if self.word == f32:
+            return self._mix_tf32(stage)
         part_w, part_v = register(u32, [4], "part_w"), register(u32, [4], "part_v")
         lane = self.lane
         for n in unroll(self.config.keys // 16, "n"):
@@ -346,10 +372,27 @@ class _Block:
                 pack(self.kind, part_w[word], self.scores[n * 2 + side, half * 2])
             key = n * 16 + lane // 8 % 2 * 8 + lane % 8
             for c in unroll(self.extents.columns // 16, "c"):
-                column = c * 16 + lane // 16 * CHUNK
+                column = c * 16 + lane // 16 * 8
                 load_matrix(part_v[0], self.v[stage, key, column], 4, transposed=True)
                 mma(self.kind, self.mixed[c * 2, 0], part_w[0], part_v[0])
                 mma(self.kind, self.mixed[c * 2 + 1, 0], part_w[0], part_v[2])
+        return None
+
+    def _mix_tf32(self, stage: Expr) -> None:
+        """Of each 8 keys, the product's depths t and t + 4 are keys 2 t and 2 t + 1, whose weights
+        the lane has.
+        """
+        part_w, part_v = register(f32, [4], "part_w"), register(f32, [2], "part_v")
+        for n in unroll(self.config.keys // COLS, "n"):
+            for word, e in enumerate((0, 2, 1, 3)):
+                part_w[word] = self.scores[n, e]
+            round_tf32(part_w[0], 4)
+            for c in unroll(self.extents.columns // COLS, "c"):
+                for side in range(2):
+                    key = n * COLS + self.pair + side
+                    part_v[side] = self.v[stage, key, c * COLS + self.row]
+                round_tf32(part_v[0], 2)
+                mma(self.kind, self.mixed[c, 0], part_w[0], part_v[0])
 
     def _finish(self) -> None:
         """The lanes' sums of a row meet; results are stored."""
