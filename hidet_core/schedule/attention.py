@@ -129,3 +129,8 @@ def _batch_index(buffer: Buffer, batch: Sequence[Expr]) -> list[Expr]:
     dims = buffer.shape[:-2]
     offset = len(batch) - len(dims)
     return [wrap(0) if is_const(wrap(dim), 1) else batch[k + offset] for k, dim in enumerate(dims)]
+
+
+def larger(a: Expr, b: Expr) -> Expr:
+    """The larger one; a NaN need not be kept, since its weight is NaN too."""
+    return select(a > b, a, b)
