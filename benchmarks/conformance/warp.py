@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from benchmarks.conformance.arithmetic import bf16
 from benchmarks.conformance.case import Case
 
 HEADERS = ("instructions.h",)
@@ -33,19 +32,28 @@ def warp_cases() -> Iterator[Case]:
     body = "  float x = in0[t]; ht_round_tf32<1>(&x); out[t] = x;"
     yield Case("ht_round_tf32", body, (x,), ("float", "float"),
                rounded.astype(np.uint32).view(np.float32), HEADERS)  # fmt: skip
-    pairs = rng.standard_normal((32, 2)).astype(np.float32) * 100
-    for kind, halves in (
-        ("f16", pairs.astype(np.float16).view(np.uint16)),
-        ("bf16", (bf16(pairs).view(np.uint32) >> 16).astype(np.uint16)),
-    ):
-        word = halves[:, 0].astype(np.uint32) | halves[:, 1].astype(np.uint32) << 16
-        body = f"  u32 word; ht_pack_{kind}(&word, in0 + 2 * t); out[t] = word;"
-        yield Case(f"ht_pack_{kind}", body, (pairs,), ("float", "u32"), word, HEADERS)
+    for kind in ("f16", "bf16"):
+        yield _pack(rng, kind)
     for bit in (1, 2, 4, 8, 16):
         yield _shuffle(rng, f"xor<{bit}>", LANES ^ bit)
     for delta in (1, 2, 4, 8, 16):
         yield _shuffle(rng, f"down<{delta}>", np.where(LANES + delta < 32, LANES + delta, LANES))
     yield _atomic(rng)
+
+
+def _pack(rng: np.random.Generator, kind: str) -> Case:
+    """Pairs of all magnitudes, ties to even, infinities and what becomes one."""
+    x = (rng.standard_normal(64) * 2.0 ** rng.integers(-30, 30, 64)).astype(np.float32)
+    x[:6] = 1 + 2.0**-11, 1 + 3 * 2.0**-11, 1 + 2.0**-8, 1 + 3 * 2.0**-8, np.inf, -1e38
+    if kind == "f16":
+        with np.errstate(over="ignore"):
+            halves = x.astype(np.float16).view(np.uint16)
+    else:
+        bits = x.view(np.uint32).astype(np.uint64)
+        halves = ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16)
+    body = f"  u32 word; ht_pack_{kind}(&word, in0 + 2 * t); out[t] = word;"
+    expected = halves.view(np.uint32)
+    return Case(f"ht_pack_{kind}", body, (x,), ("float", "u32"), expected, HEADERS)
 
 
 def _copy(rng: np.random.Generator, size: int) -> Case:

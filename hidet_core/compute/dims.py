@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hidet_core.ir.dtypes import i64
-from hidet_core.ir.expr import Expr, Var, wrap
+from hidet_core.ir.expr import Binary, Const, Expr, Var, wrap
 from hidet_core.ir.poly import Monomial, Poly, same_poly, to_expr
 from hidet_core.ir.printer import text
 from hidet_core.ir.simplify import Simplifier, simplify_dim
@@ -45,6 +45,16 @@ def same_dim(a: Dim, b: Dim) -> bool:
 
 def same_shape(a: Shape, b: Shape) -> bool:
     return len(a) == len(b) and all(same_dim(x, y) for x, y in zip(a, b, strict=True))
+
+
+def is_cut_of(cut: Dim, whole: Dim) -> bool:
+    """Whether `cut` is min(whole, n) of a constant n > 1: what a slice up to `whole` of n elements
+    has. If the two are sizes that broadcast, they are equal.
+    """
+    if not isinstance(cut, Binary) or cut.op != "min":
+        return False
+    sides = (cut.a, cut.b), (cut.b, cut.a)
+    return any(isinstance(n, Const) and n.value > 1 and same_dim(m, whole) for m, n in sides)
 
 
 def product(dims: Iterable[Dim]) -> Dim:

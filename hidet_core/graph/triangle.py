@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hidet_core.compute.dims import Dim, Shape, product, same_dim, simplify
+from hidet_core.compute.dims import Dim, Shape, is_cut_of, product, same_dim, simplify
 from hidet_core.ir.expr import is_const
 
 from .graph import Operator, Value
@@ -113,8 +113,8 @@ class Triangles:
         down, across = (simplify(sum((s[k] for s in starts), start=0)) for k in (0, 1))
         whole = np.array_equal(array.reshape(size, size), np.tri(size, dtype=bool))
         fits = same_dim(down, simplify(sides[1] - sides[0])) and is_const(across, 0)
-        ends = cut.output.type.shape[-2:]
-        return whole and fits and all(same_dim(a, b) for a, b in zip(ends, sides, strict=True))
+        ends = zip(cut.output.type.shape[-2:], sides, strict=True)
+        return whole and fits and all(same_dim(a, b) or is_cut_of(a, b) for a, b in ends)
 
     def _number(self, value: Value) -> float | None:
         """The one number that a constant consists of, maybe stretched."""

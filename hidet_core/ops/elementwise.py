@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from hidet_core.base.errors import Unsupported
 from hidet_core.compute.definition import Definition, compute
-from hidet_core.compute.dims import Shape, same_dim, shape_text
+from hidet_core.compute.dims import Shape, is_cut_of, same_dim, shape_text
 from hidet_core.compute.types import TensorType
 from hidet_core.ir.dtypes import DType, boolean
 from hidet_core.ir.expr import Buffer, Expr, is_const, load
@@ -24,14 +24,18 @@ ResultType = Callable[[Types, Attrs], DType]
 
 
 def broadcast_shapes(what: str, *shapes: Shape) -> Shape:
-    """The NumPy broadcast of shapes; Unsupported where dims differ or may differ."""
+    """The NumPy broadcast of shapes; Unsupported where dims differ or may differ. What is cut from
+    a constant number of elements counts as the dim up to which it is cut.
+    """
     rank = max(map(len, shapes), default=0)
     result: list = [1] * rank
     for shape in shapes:
         for position, dim in enumerate(shape, rank - len(shape)):
             if is_const(dim, 1) or same_dim(result[position], dim):
                 continue
-            if not is_const(result[position], 1):
+            if is_cut_of(dim, result[position]):
+                continue  # a run in which they differ is refused (graph/size_checks.py)
+            if not is_const(result[position], 1) and not is_cut_of(result[position], dim):
                 shown = " and ".join(map(shape_text, shapes))
                 raise Unsupported(what, f"shapes {shown} do not broadcast (or cannot be shown to)")
             result[position] = dim

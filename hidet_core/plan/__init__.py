@@ -14,6 +14,7 @@ from .model import (
     KernelCode,
     Launch,
     Plan,
+    SizeCheck,
     TensorSpec,
 )
 from .serialize import deserialize, serialize
@@ -26,6 +27,7 @@ __all__ = [
     "KernelCode",
     "Launch",
     "Plan",
+    "SizeCheck",
     "TensorSpec",
     "deserialize",
     "lifetimes",

@@ -77,12 +77,14 @@ class KernelCode:
 @dataclass(frozen=True)
 class Argument:
     """A pointer given to a kernel: offset_bytes into a buffer. stored: the kernel may write there;
-    else it only reads.
+    else it only reads. part: through arguments of one buffer with different parts, none of them 0,
+    no two kernels use the same element.
     """
 
     buffer: int
     offset_bytes: Dim = 0
     stored: bool = True
+    part: int = 0
 
 
 @dataclass(frozen=True)
@@ -98,10 +100,19 @@ class Launch:
 
 
 @dataclass(frozen=True)
+class SizeCheck:
+    """Two sizes that have to be equal for the inputs to be valid; where: the operator."""
+
+    where: str
+    left: Dim
+    right: Dim
+
+
+@dataclass(frozen=True)
 class Plan:
     """All that the runtime needs to know of a partition, except the contents of the constants.
 
-    device: where it runs, 'cpu' or 'cuda'.
+    device: where it runs, 'cpu' or 'cuda'. checks: a run with other sizes is refused.
     """
 
     symbols: tuple[Var, ...]
@@ -112,3 +123,4 @@ class Plan:
     launches: tuple[Launch, ...]
     name: str
     device: str = "cpu"
+    checks: tuple[SizeCheck, ...] = ()

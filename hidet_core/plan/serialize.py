@@ -2,14 +2,15 @@
 
     header    "HIDETPLN", u32 version, u32 CRC-32 of the payload, u64 bytes of the payload
     payload   str name; u8 device (0: CPU, 1: CUDA); lists of: str symbol; code expression;
-              tensor input; tensor output; buffer; image; kernel; launch
+              tensor input; tensor output; check; buffer; image; kernel; launch
     list      u32 count, elements         str    u32 bytes, UTF-8        code   u32 bytes, bytecode
     tensor    str name, i32 ONNX dtype, list of expr          image  u64 bytes, machine code
+    check     str where, expr left, expr right
     buffer    u8 kind, u32 index, expr bytes, i32 first, i32 last launch, u32 halo group (0: none),
               u32 alignment
     kernel    str symbol, u32 image, u32 threads, u32 shared bytes, u8 is dependent
     launch    str name, u32 kernel, f64 work, expr tasks,
-              list of (u32 buffer, expr offset, u8 is stored), list of expr scalar
+              list of (u32 buffer, expr offset, u32 part, u8 is stored), list of expr scalar
 
 Little endian, not aligned. expr is the u32 index of an expression; equal expressions and equal
 images are stored once. Invariant: serialize(deserialize(data)) == data.
@@ -28,10 +29,20 @@ from hidet_core.ir.expr import Var
 
 from .bytecode import decode_dim, encode_dim
 from .memory import lifetimes
-from .model import Argument, Buffer, BufferKind, Dim, KernelCode, Launch, Plan, TensorSpec
+from .model import (
+    Argument,
+    Buffer,
+    BufferKind,
+    Dim,
+    KernelCode,
+    Launch,
+    Plan,
+    SizeCheck,
+    TensorSpec,
+)
 
 MAGIC = b"HIDETPLN"
-VERSION = 2
+VERSION = 3
 DEVICES = ("cpu", "cuda")
 _HEADER = struct.Struct("<8sIIQ")
 
@@ -98,6 +109,7 @@ class _Writer:
         tail = [
             _listed(map(self.tensor, plan.inputs)),
             _listed(map(self.tensor, plan.outputs)),
+            _listed(map(self.check, plan.checks)),
             _listed(map(self.buffer, plan.buffers, lifetimes(plan), self.halo_groups())),
         ]
         kernels = _listed(map(self.kernel, plan.kernels))
@@ -117,6 +129,10 @@ class _Writer:
     def tensor(self, tensor: TensorSpec) -> bytes:
         dims = _listed(struct.pack("<I", self.expression(dim)) for dim in tensor.shape)
         return _text(tensor.name) + struct.pack("<i", tensor.dtype.onnx) + dims
+
+    def check(self, check: SizeCheck) -> bytes:
+        sides = self.expression(check.left), self.expression(check.right)
+        return _text(check.where) + struct.pack("<II", *sides)
 
     def halo_groups(self) -> list[int]:
         keys: dict[str, int] = {}
@@ -145,7 +161,9 @@ class _Writer:
             if not 0 <= index < count:
                 raise CompilerBug("plan", f"launch {launch.name!r}: {what} {index} of {count}")
         args = _listed(
-            struct.pack("<II?", arg.buffer, self.expression(arg.offset_bytes), arg.stored)
+            struct.pack(
+                "<III?", arg.buffer, self.expression(arg.offset_bytes), arg.part, arg.stored
+            )
             for arg in launch.args
         )
         scalars = _listed(struct.pack("<I", self.expression(dim)) for dim in launch.scalars)
@@ -165,12 +183,13 @@ class _Reader:
         self.symbols = self.list_of(lambda: Var(self.text()))
         self.dims = self.list_of(lambda: decode_dim(self.raw(self.one("I")), self.symbols))
         inputs, outputs = self.list_of(self.tensor), self.list_of(self.tensor)
+        checks = self.list_of(lambda: SizeCheck(self.text(), self.dim(), self.dim()))
         buffers = self.list_of(self.buffer)
         self.images = self.list_of(lambda: self.raw(self.one("Q")))
         kernels, launches = self.list_of(self.kernel), self.list_of(self.launch)
         if self.position != len(self.payload):
             raise ValueError(f"the plan has {len(self.payload) - self.position} bytes too many")
-        return Plan(self.symbols, inputs, outputs, buffers, kernels, launches, name, device)
+        return Plan(self.symbols, inputs, outputs, buffers, kernels, launches, name, device, checks)
 
     def fields(self, code: str) -> tuple[Any, ...]:
         layout = struct.Struct("<" + code)
@@ -213,9 +232,13 @@ class _Reader:
         image, *sizes, dependent = self.fields("III?")
         return KernelCode(symbol, self.images[image], *sizes, dependent)
 
+    def argument(self) -> Argument:
+        buffer, offset, part, stored = self.fields("III?")
+        return Argument(buffer, self.dims[offset], stored, part)
+
     def launch(self) -> Launch:
         name = self.text()
         kernel, work = self.fields("Id")
         tasks = self.dim()
-        args = self.list_of(lambda: Argument(self.one("I"), self.dim(), self.one("?")))
+        args = self.list_of(self.argument)
         return Launch(kernel, args, self.list_of(self.dim), tasks, work, name)

@@ -95,6 +95,12 @@ void Binding::Evaluate() {
   for (size_t i = 0; i < values_.size(); ++i) {
     values_[i] = plan_.expressions[i].Evaluate(symbols_.data());
   }
+  for (const SizeCheck& check : plan_.checks) {
+    if (values_[check.left] == values_[check.right]) continue;
+    Fail(ErrorCode::kInvalidArgument, "%s: sizes %lld and %lld do not broadcast",
+         check.where.c_str(), static_cast<long long>(values_[check.left]),
+         static_cast<long long>(values_[check.right]));
+  }
   EvaluateTensors(plan_.inputs, input_bytes_);
   EvaluateTensors(plan_.outputs, output_bytes_);
   output_dims_.clear();

@@ -52,6 +52,7 @@ class PlanParser {
     });
     ReadList(12, plan_.inputs, [this] { return ReadTensor(); });
     ReadList(12, plan_.outputs, [this] { return ReadTensor(); });
+    ReadList(12, plan_.checks, [this] { return ReadCheck(); });
     ReadList(25, plan_.buffers, [this] { return ReadBuffer(); });
     ReadList(8, plan_.images, [this] { return reader_.Bytes(reader_.Read<uint64_t>()); });
     ReadList(17, plan_.kernels, [this] { return ReadKernel(); });
@@ -110,6 +111,14 @@ class PlanParser {
     return tensor;
   }
 
+  SizeCheck ReadCheck() {
+    SizeCheck check;
+    check.where = reader_.String();
+    check.left = ReadExpressionId();
+    check.right = ReadExpressionId();
+    return check;
+  }
+
   BufferSpec ReadBuffer() {
     BufferSpec buffer;
     const auto kind = reader_.Read<uint8_t>();
@@ -166,10 +175,11 @@ class PlanParser {
            launch.name.c_str(), launch.work_ns);
     }
     launch.tasks = ReadExpressionId();
-    ReadList(9, launch.args, [this] {
+    ReadList(13, launch.args, [this] {
       const uint32_t buffer = ReadIndex(plan_.buffers.size(), "buffer");
       const ExpressionId offset = ReadExpressionId();
-      return ArgumentSpec{buffer, offset, ReadFlag("argument flag 'stored'")};
+      const auto part = reader_.Read<uint32_t>();
+      return ArgumentSpec{buffer, offset, part, ReadFlag("argument flag 'stored'")};
     });
     ReadList(4, launch.scalars, [this] { return ReadExpressionId(); });
     return launch;

@@ -16,7 +16,7 @@
 
 namespace hidet {
 
-constexpr uint32_t kPlanVersion = 2;
+constexpr uint32_t kPlanVersion = 3;
 
 using ExpressionId = uint32_t;  // index into PlanData::expressions
 
@@ -24,6 +24,13 @@ struct TensorSpec {
   std::string name;
   DataType dtype;
   std::vector<ExpressionId> shape;
+};
+
+// Two sizes that have to be equal for the inputs to be valid.
+struct SizeCheck {
+  std::string where;  // the operator
+  ExpressionId left;
+  ExpressionId right;
 };
 
 enum class BufferKind : uint8_t { kInput = 0, kOutput = 1, kConstant = 2, kTemp = 3 };
@@ -49,7 +56,8 @@ struct KernelSpec {
 struct ArgumentSpec {
   uint32_t buffer;
   ExpressionId offset_bytes;
-  bool stored;  // the kernel may write there
+  uint32_t part;  // kernels use no common element through others of the buffer; 0: they may
+  bool stored;    // the kernel may write there
 };
 
 struct LaunchSpec {
@@ -75,6 +83,7 @@ struct PlanData {
   std::vector<Expression> expressions;
   std::vector<TensorSpec> inputs;
   std::vector<TensorSpec> outputs;
+  std::vector<SizeCheck> checks;
   std::vector<BufferSpec> buffers;
   uint32_t constant_count = 0;  // constants the plan's buffers ask for
   std::vector<ByteSpan> images;

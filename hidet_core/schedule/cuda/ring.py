@@ -9,6 +9,8 @@ padding (of 32 banks, 128 bytes in all).
 
 from __future__ import annotations
 
+from typing import Any
+
 from hidet_core.ir.dtypes import DType, f32, u32
 from hidet_core.ir.expr import Const, Expr, Load, is_const
 from hidet_core.lang import (
@@ -29,6 +31,18 @@ from .contraction import ACCESS_BYTES, Operand
 BANKS = 8  # chunks side by side that are read at once
 MATRIX = 8  # rows of a matrix; of 16-bit elements also its columns
 LEAST_COPY = 4  # bytes of an asynchronous copy
+
+
+def swizzle(row: Any, chunks: int) -> Any:
+    """Chunk c of a row lies at place c ^ this; of an int or an expression. The chunks of a column
+    in eight rows from a multiple of eight on are in different banks; a row has a power of two.
+    """
+    return row % BANKS if chunks >= BANKS else row // (BANKS // chunks) % chunks
+
+
+def swizzle_elements(row: Any, chunks: int) -> Any:
+    """The same for lanes that read two chunks side by side in each of four rows, by elements."""
+    return row % 4 * 2 % chunks
 
 
 def copy_vector(operand: Operand) -> int:
@@ -103,13 +117,9 @@ class RingTile:
 
     # where elements lie
 
-    def swizzle(self, row: Expr) -> Expr:
+    def swizzle(self, row: Expr) -> Any:
         """What the places of chunks in a row are exchanged by."""
-        if self._is_read_by_elements:
-            return row % 4 * 2 % self.chunks  # lanes read 8 elements side by side in each of 4 rows
-        if self.chunks >= BANKS:
-            return row % BANKS
-        return row // (BANKS // self.chunks) % self.chunks
+        return (swizzle_elements if self._is_read_by_elements else swizzle)(row, self.chunks)
 
     def _place(self, row: Expr, col: Expr) -> tuple[Expr, Expr]:
         chunk = (col // self.chunk) ^ self.swizzle(row)

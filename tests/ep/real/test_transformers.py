@@ -9,7 +9,7 @@ from hidet_ep import zoo
 from hidet_ep.bench.compare import max_relative_error
 from hidet_ep.handover import collect_reports
 from tests.ep.real.sessions import LEVELS, check, open_session, reference, settings
-from tests.ep.transformers import KERNELS, models
+from tests.ep.transformers import KERNELS, SYMBOLIC, models
 
 MODELS = models()
 HALVES = {name: model for name, model in models("float16").items() if "primitives" not in name}
@@ -66,3 +66,22 @@ def test_rows_of_padding_do_not_matter():
     second = session.run(None, feeds)[0]
     np.testing.assert_array_equal(first[:, :5], second[:, :5])
     assert (first[:, 5:] != second[:, 5:]).any()
+
+
+SIZES = ((2, 11), (1, 1), (3, 16), (1, 7))
+
+
+@pytest.mark.parametrize("name", ["bert traced", "bert dynamo", "gpt2 traced", "gpt2 dynamo"])
+def test_symbolic_sizes(name):
+    """One partition for all batches and sequences; more positions than there are is an error."""
+    make, spelling = name.split()
+    model = getattr(zoo, make)(SYMBOLIC, spelling)
+    made = check(model, zoo.inputs(model, 3, {"b": 2, "s": 5}))
+    assert made.claimed == made.nodes and made.partitions == 1
+    for batch, sequence in SIZES:
+        feeds = zoo.inputs(model, 3, {"b": batch, "s": sequence})
+        found = made.session.run(None, feeds)
+        assert max_relative_error(found, reference(model, feeds)) <= 1e-5
+    with pytest.raises(Exception, match="sizes 17 and 16 do not broadcast"):
+        made.session.run(None, zoo.inputs(model, 3, {"b": 1, "s": 17}))
+    assert len(kernels_of(model)) == KERNELS[make]

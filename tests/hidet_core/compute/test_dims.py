@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hidet_core.compute.dims import (
     dim_text,
     exact_div,
+    is_cut_of,
     product,
     same_dim,
     same_shape,
@@ -14,7 +15,7 @@ from hidet_core.compute.dims import (
     simplify,
 )
 from hidet_core.compute.evaluate import dim_value
-from hidet_core.ir.expr import Var, maximum
+from hidet_core.ir.expr import Var, maximum, minimum
 
 N, H = Var("N"), Var("H")
 
@@ -100,3 +101,12 @@ def test_simplify_keeps_the_value(tree, n, h):
     symbols = {N: n, H: h}
     assert dim_value(simplify(dim), symbols) == dim_value(dim, symbols)
     assert same_dim(dim, simplify(dim))
+
+
+def test_what_is_cut_to_a_size():
+    n, m = Var("n"), Var("m")
+    assert is_cut_of(simplify(minimum(n, 16)), n) and is_cut_of(simplify(minimum(n + 1, 7)), n + 1)
+    assert not is_cut_of(simplify(minimum(n, 16)), m)
+    assert not is_cut_of(simplify(minimum(n, 1)), n), "1 broadcasts"
+    assert not is_cut_of(simplify(minimum(n, m)), n) and not is_cut_of(n, n)
+    assert not is_cut_of(16, n)

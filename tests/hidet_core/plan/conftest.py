@@ -3,8 +3,17 @@
 import pytest
 
 from hidet_core.ir.dtypes import f32, i64
-from hidet_core.ir.expr import Var, maximum
-from hidet_core.plan import Argument, Buffer, BufferKind, KernelCode, Launch, Plan, TensorSpec
+from hidet_core.ir.expr import Var, maximum, minimum
+from hidet_core.plan import (
+    Argument,
+    Buffer,
+    BufferKind,
+    KernelCode,
+    Launch,
+    Plan,
+    SizeCheck,
+    TensorSpec,
+)
 
 
 @pytest.fixture
@@ -28,7 +37,7 @@ def plan():
         launches=(
             Launch(
                 0,
-                (Argument(0, stored=False), Argument(1, 16), Argument(5)),
+                (Argument(0, stored=False), Argument(1, 16, part=3), Argument(5)),
                 (n, 7),
                 (n + 15) // 16,
                 2.5,
@@ -38,4 +47,5 @@ def plan():
             Launch(0, (Argument(2), Argument(3, size), Argument(6)), (n % 3,), n, 1e9, "C"),
         ),
         name="all",
+        checks=(SizeCheck("Add_1", n, minimum(n, 16)),),
     )

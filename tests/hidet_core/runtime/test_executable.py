@@ -18,6 +18,7 @@ from hidet_core.plan import (
     KernelCode,
     Launch,
     Plan,
+    SizeCheck,
     TensorSpec,
     serialize,
 )
@@ -50,6 +51,18 @@ def test_symbolic_sizes(executable, row_sum_reference, rng, threads):
 def test_empty_tensors(executable, row_sum_reference, rng, n, m):
     assert_right(executable, row_sum_reference, inputs(rng, n, m))
     assert_right(executable, row_sum_reference, inputs(rng, 4, 4))
+
+
+def test_sizes_that_have_to_be_equal(row_sum_plan, row_sum_constant, row_sum_reference, rng):
+    n, m = row_sum_plan.symbols
+    checks = (SizeCheck("Add_1", n, minimum(n, 16)), SizeCheck("Add_2", m, m))
+    plan = serialize(replace(row_sum_plan, checks=checks))
+    executable = Executable(plan, [row_sum_constant])
+    for rows in (3, 16):
+        assert_right(executable, row_sum_reference, inputs(rng, rows, 5))
+    with pytest.raises(ValueError, match="Add_1: sizes 17 and 16 do not broadcast"):
+        executable.run(inputs(rng, 17, 5), threads=1)
+    assert_right(executable, row_sum_reference, inputs(rng, 4, 5))
 
 
 def test_names(executable):

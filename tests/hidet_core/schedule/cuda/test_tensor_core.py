@@ -7,6 +7,7 @@ import pytest
 
 from hidet_core.base.errors import Rejected
 from hidet_core.ir.dtypes import bf16, f16, f32
+from hidet_core.schedule.cuda.ring import swizzle, swizzle_elements
 from hidet_core.schedule.cuda.tensor_core import MmaConfig, TensorCore
 from hidet_core.stages import CompileOptions
 from hidet_core.target import CUDAS
@@ -141,6 +142,39 @@ def test_split_k(splits, kind):
     graph = fused(18, 1032 if kind == "f16" else 2051, 37, kind)
     result = check(graph, kind=kind, admits=admits, interpreted=splits == 16)
     assert result.kernels[0].scheduled.workspace
+
+
+@pytest.mark.parametrize(("m", "k", "n"), [(0, 8, 16), (16, 0, 16), (16, 8, 0)])
+def test_nothing_to_multiply(m, k, n):
+    net = Net()
+    y = net.matmul(net.x(m, k, dtype=f16), net.x(k, n, dtype=f16))
+    check_cuda(net.done(net.relu(y)), pick=of("TensorCore"))
+
+
+# banks
+
+
+@pytest.mark.parametrize("chunks", [1, 2, 4, 8, 16, 32])
+def test_no_two_rows_of_a_matrix_share_banks(chunks):
+    for exchange in (swizzle, swizzle_elements):
+        for row in range(16):
+            assert {c ^ exchange(row, chunks) for c in range(chunks)} == set(range(chunks))
+    for chunk in range(chunks):
+        for first in (0, 8):
+            rows = range(first, first + 8)
+            banks = {(row * chunks + (chunk ^ swizzle(row, chunks))) % 8 for row in rows}
+            assert len(banks) == 8
+
+
+@pytest.mark.parametrize("chunks", [8, 16, 32])
+def test_no_two_lanes_share_banks_of_elements(chunks):
+    for chunk in range(0, chunks, 2):
+        places = {
+            ((row * chunks + (chunk + side ^ swizzle_elements(row, chunks))) % 8)
+            for row in range(4)
+            for side in range(2)
+        }
+        assert len(places) == 8
 
 
 # convolution

@@ -1,0 +1,53 @@
+"""Sizes that a graph takes to be equal and a run has to check.
+
+takes: a graph after all passes      gives: pairs of dims, with the node that says so
+A table cut to a symbolic length has min(length, rows) rows; where that broadcasts with the length
+itself (positions added to a sequence) the two are equal in every valid run, and kernels count on
+it (ops/elementwise.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hidet_core.compute.dims import Dim, Shape, is_cut_of
+
+from .graph import Graph
+
+
+@dataclass(frozen=True, eq=False)
+class EqualSizes:
+    """where: the ONNX node (or nodes)."""
+
+    where: str
+    left: Dim
+    right: Dim
+
+
+def size_checks(graph: Graph) -> list[EqualSizes]:
+    """What has to hold for the symbols of a run."""
+    found: dict[tuple[str, str], EqualSizes] = {}
+    for operator in graph.operators:
+        if operator.op.elementwise:
+            shape = operator.output.type.shape
+            values = operator.inputs
+        elif operator.op.name == "attention" and len(operator.inputs) > 3:
+            sides = (operator.inputs[0].type.shape[-2], operator.inputs[1].type.shape[-2])
+            shape = (*operator.output.type.shape[:-2], *sides)
+            values = operator.inputs[3:]
+        else:
+            continue
+        for value in values:
+            for cut, whole in _cuts(value.type.shape, shape):
+                check = EqualSizes(operator.name or operator.op.name, whole, cut)
+                found.setdefault((str(id(cut)), check.where), check)
+    return list(found.values())
+
+
+def _cuts(shape: Shape, whole: Shape) -> Iterator[tuple[Dim, Dim]]:
+    """Dims that count as those they are cut from, and those."""
+    offset = len(whole) - len(shape)
+    for position, dim in enumerate(shape, offset):
+        if dim is not whole[position] and is_cut_of(dim, whole[position]):
+            yield dim, whole[position]
