@@ -23,7 +23,7 @@ from hidet_core.emulator import LIBRARY, compiler
 ROOT = Path(__file__).parents[1]
 DRIVER, SEED = "HIDET_CUDA_DRIVER", "HIDET_TEST_SEED"
 SEEDS = re.compile(r"^SEEDS = \(([\d, ]+)\)", re.MULTILINE)
-SECONDS = 900
+SECONDS = 1800
 LEAK = "device memory is alive at the end: {} allocations of {} bytes"
 
 

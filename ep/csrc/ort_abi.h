@@ -39,7 +39,6 @@ struct OrtKernelInfo;
 struct OrtKernelRegistry;
 struct OrtKernelDef;
 struct OrtKernelDefBuilder;
-struct OrtRunOptions;
 struct OrtEp;
 struct OrtEpApi;
 struct OrtEpFactory;
@@ -179,7 +178,7 @@ struct OrtApi {
   HIDET_UNUSED(291, 294);
   void (*CreateKeyValuePairs)(OrtKeyValuePairs** out);
   void (*AddKeyValuePair)(OrtKeyValuePairs* kvps, const char* key, const char* value);
-  const char* (*GetKeyValue)(const OrtKeyValuePairs* kvps, const char* key);
+  HIDET_UNUSED(297, 297);
   void (*GetKeyValuePairs)(
       const OrtKeyValuePairs* kvps, const char* const** keys, const char* const** values,
       size_t* num_entries);
@@ -319,7 +318,6 @@ HIDET_SLOT(OrtApi, GetValueInfoName, 289);
 HIDET_SLOT(OrtApi, GetValueInfoTypeInfo, 290);
 HIDET_SLOT(OrtApi, CreateKeyValuePairs, 295);
 HIDET_SLOT(OrtApi, AddKeyValuePair, 296);
-HIDET_SLOT(OrtApi, GetKeyValue, 297);
 HIDET_SLOT(OrtApi, GetKeyValuePairs, 298);
 HIDET_SLOT(OrtApi, ReleaseKeyValuePairs, 300);
 HIDET_SLOT(OrtApi, HardwareDevice_Type, 307);

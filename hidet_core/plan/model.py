@@ -77,12 +77,14 @@ class KernelCode:
 @dataclass(frozen=True)
 class Argument:
     """A pointer given to a kernel: offset_bytes into a buffer. stored: the kernel may write there;
-    else it only reads.
+    else it only reads. part: through arguments of one buffer with different parts, none of them 0,
+    no two kernels use the same element.
     """
 
     buffer: int
     offset_bytes: Dim = 0
     stored: bool = True
+    part: int = 0
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@
               u32 alignment
     kernel    str symbol, u32 image, u32 threads, u32 shared bytes, u8 is dependent
     launch    str name, u32 kernel, f64 work, expr tasks,
-              list of (u32 buffer, expr offset, u8 is stored), list of expr scalar
+              list of (u32 buffer, expr offset, u32 part, u8 is stored), list of expr scalar
 
 Little endian, not aligned. expr is the u32 index of an expression; equal expressions and equal
 images are stored once. Invariant: serialize(deserialize(data)) == data.
@@ -161,7 +161,9 @@ class _Writer:
             if not 0 <= index < count:
                 raise CompilerBug("plan", f"launch {launch.name!r}: {what} {index} of {count}")
         args = _listed(
-            struct.pack("<II?", arg.buffer, self.expression(arg.offset_bytes), arg.stored)
+            struct.pack(
+                "<III?", arg.buffer, self.expression(arg.offset_bytes), arg.part, arg.stored
+            )
             for arg in launch.args
         )
         scalars = _listed(struct.pack("<I", self.expression(dim)) for dim in launch.scalars)
@@ -230,9 +232,13 @@ class _Reader:
         image, *sizes, dependent = self.fields("III?")
         return KernelCode(symbol, self.images[image], *sizes, dependent)
 
+    def argument(self) -> Argument:
+        buffer, offset, part, stored = self.fields("III?")
+        return Argument(buffer, self.dims[offset], stored, part)
+
     def launch(self) -> Launch:
         name = self.text()
         kernel, work = self.fields("Id")
         tasks = self.dim()
-        args = self.list_of(lambda: Argument(self.one("I"), self.dim(), self.one("?")))
+        args = self.list_of(self.argument)
         return Launch(kernel, args, self.list_of(self.dim), tasks, work, name)

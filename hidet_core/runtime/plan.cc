@@ -175,10 +175,11 @@ class PlanParser {
            launch.name.c_str(), launch.work_ns);
     }
     launch.tasks = ReadExpressionId();
-    ReadList(9, launch.args, [this] {
+    ReadList(13, launch.args, [this] {
       const uint32_t buffer = ReadIndex(plan_.buffers.size(), "buffer");
       const ExpressionId offset = ReadExpressionId();
-      return ArgumentSpec{buffer, offset, ReadFlag("argument flag 'stored'")};
+      const auto part = reader_.Read<uint32_t>();
+      return ArgumentSpec{buffer, offset, part, ReadFlag("argument flag 'stored'")};
     });
     ReadList(4, launch.scalars, [this] { return ReadExpressionId(); });
     return launch;

@@ -56,7 +56,8 @@ struct KernelSpec {
 struct ArgumentSpec {
   uint32_t buffer;
   ExpressionId offset_bytes;
-  bool stored;  // the kernel may write there
+  uint32_t part;  // kernels use no common element through others of the buffer; 0: they may
+  bool stored;    // the kernel may write there
 };
 
 struct LaunchSpec {

@@ -28,6 +28,7 @@ from hidet_core.plan import Buffer as PlanBuffer
 from hidet_core.schedule.problem import Pack
 
 from .kernel import Kernel
+from .parts import parts_of
 
 MIN_TASK_NS = 1.0
 
@@ -42,7 +43,8 @@ def assemble(
 
     For CUDA each kernel has its `launch`.
     """
-    memory = _Memory(graph, storage)
+    used = dict.fromkeys(value for kernel in kernels for value in kernel.draft.values.values())
+    memory = _Memory(graph, storage, parts_of(used, storage))
     codes: list[KernelCode] = []
     numbers: dict[bytes, int] = {}  # of images: equal kernels share their code
     launches = []
@@ -97,8 +99,10 @@ def _launch(kernel: Kernel, code: int, memory: _Memory) -> Launch:
 class _Memory:
     """The plan's buffers, made when a launch first uses them."""
 
-    def __init__(self, graph: Graph, storage: Mapping[Value, Storage]) -> None:
-        self.graph, self.storage = graph, storage
+    def __init__(
+        self, graph: Graph, storage: Mapping[Value, Storage], parts: Mapping[Value, int]
+    ) -> None:
+        self.graph, self.storage, self.parts = graph, storage, parts
         self.buffers: list[PlanBuffer] = []
         self.constants: list[np.ndarray] = []
         self.places: dict[object, int] = {}
@@ -118,7 +122,7 @@ class _Memory:
         self.buffers[number] = replace(buffer, alignment=max(buffer.alignment, alignment))
         # the place of a value without elements may lie behind the end
         offset = minimum(_dim(storage.offset * size), bytes_)
-        return Argument(number, _dim(offset))
+        return Argument(number, _dim(offset), part=self.parts.get(value, 0))
 
     def workspace(self, param: Buffer, is_zero: bool) -> Argument:
         """Scratch memory of one launch."""

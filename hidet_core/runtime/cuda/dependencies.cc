@@ -6,6 +6,8 @@ namespace hidet::cuda {
 namespace {
 
 bool Conflict(const Access& left, const Access& right) {
+  const bool are_parts = left.buffer == right.buffer && left.part != 0 && right.part != 0;
+  if (are_parts && left.part != right.part) return false;
   return (left.stored || right.stored) && left.memory == right.memory &&
          std::max(left.begin, right.begin) < std::min(left.end, right.end);
 }

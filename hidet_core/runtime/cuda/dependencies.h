@@ -9,12 +9,15 @@
 
 namespace hidet::cuda {
 
-// Bytes [begin, end) of a memory that a launch uses.
+// Bytes [begin, end) of a memory that a launch uses. Parts of one buffer with different numbers,
+// none of them 0, have no byte in common though their ranges overlap.
 struct Access {
   uint32_t memory;
   int64_t begin;
   int64_t end;
   bool stored;
+  uint32_t buffer = 0;
+  uint32_t part = 0;
 };
 
 // For each launch the earlier ones that it must wait for, so that every launch finds in memory what

@@ -86,8 +86,8 @@ void Prepared::PlaceBuffers(const Binding& binding) {
 BufferPairs Prepared::FindBuffersUsedTogether(const Binding& binding) const {
   const auto buffers = static_cast<uint32_t>(plan_.buffers.size());
   std::vector<std::vector<Access>> accesses(1);
-  const auto add = [&](size_t memory, bool stored) {
-    accesses.back().push_back({static_cast<uint32_t>(memory), 0, 1, stored});
+  const auto add = [&](size_t memory, bool stored, uint32_t buffer = 0, uint32_t part = 0) {
+    accesses.back().push_back({static_cast<uint32_t>(memory), 0, 1, stored, buffer, part});
   };
   for (size_t i = 0; i < plan_.inputs.size(); ++i) {
     if (staged_[i] != 0) add(buffers + i, true);
@@ -98,7 +98,8 @@ BufferPairs Prepared::FindBuffersUsedTogether(const Binding& binding) const {
     for (const ArgumentSpec& arg : launch.args) {
       const BufferSpec& buffer = plan_.buffers[arg.buffer];
       if (buffer.kind == BufferKind::kConstant) continue;
-      add(IsCallers(buffer.kind) ? buffers + Tensor(buffer) : arg.buffer, arg.stored);
+      add(IsCallers(buffer.kind) ? buffers + Tensor(buffer) : arg.buffer, arg.stored, arg.buffer,
+          arg.part);
     }
   }
   accesses.emplace_back();
@@ -151,13 +152,15 @@ void Prepared::AddArgument(const Binding& binding, const LaunchSpec& launch,
   if (is_caller && !IsStaged(buffer)) {
     patches_.push_back({parameter, steps_.size() - 1, &buffer, offset});
     const auto memory = static_cast<uint32_t>(kArena + 1 + Tensor(buffer));
-    accesses_.back().push_back({memory, 0, std::numeric_limits<int64_t>::max(), arg.stored});
+    accesses_.back().push_back(
+        {memory, 0, std::numeric_limits<int64_t>::max(), arg.stored, arg.buffer, arg.part});
     return;
   }
   const PlannedBuffer& planned =
       planned_[is_caller ? plan_.buffers.size() + Tensor(buffer) : arg.buffer];
   arena_pointers_.push_back({parameter, planned.offset + offset});
-  accesses_.back().push_back({kArena, planned.offset, planned.offset + planned.bytes, arg.stored});
+  accesses_.back().push_back({kArena, planned.offset, planned.offset + planned.bytes, arg.stored,
+                              arg.buffer, arg.part});
 }
 
 void Prepared::PlaceArena(uint8_t* arena) {

@@ -40,7 +40,7 @@ from ..problem import Problem, Scheduled
 from ..template import Template
 from ..work import scalars_of
 from .contraction import Contraction, Packing, contraction, is_contraction
-from .split_k import SplitK
+from .split_k import SplitK, check_splits
 from .tile_copy import TileCopy, elements, vector_of
 from .waves import MEMORY_LATENCY, Block, Size, contraction_ns
 
@@ -117,9 +117,8 @@ class Simt(Template):
         require(need <= limit, f"about {need} registers > {limit}")
         need, limit = config.shared_bytes, target.shared_bytes_per_block
         require(need <= limit, f"{need} bytes of shared memory > {limit} on {target.name}")
-        view, size = _sized(problem)
-        steps = -(-size.depth // config.block_k)
-        require(config.splits == 1 or steps >= 2 * config.splits, f"{steps} steps in all")
+        view, _ = _sized(problem)
+        check_splits(view, config.splits, config.block_k)
         for operand, side in ((view.a, config.block_m), (view.b, config.block_n)):
             fits = vector_of(operand, side, config.block_k, config.threads) > 0
             require(fits, f"{config.threads} threads for a tile of {side} x {config.block_k}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hidet_core.base.errors import require
 from hidet_core.compute.dims import Dim
 from hidet_core.ir.dtypes import f32, i32
 from hidet_core.ir.expr import Buffer, Expr, eq
@@ -25,7 +26,24 @@ from hidet_core.lang import (
     when,
 )
 
+from .contraction import Contraction
+
 VECTOR = 4  # sums of an access
+MOST_BYTES = 64 << 20  # of parts: beyond, they would be a burden to the device's memory
+SYMBOLIC_SPLITS = 4  # where sizes are not known: parts are so many times an output of f32
+
+
+def check_splits(view: Contraction, splits: int, block_k: int) -> None:
+    """Raises Rejected where a contraction cannot be, or should not be, in so many parts."""
+    if splits == 1:
+        return
+    groups, rows, cols, depth = view.sizes()
+    steps = -(-depth // block_k)
+    require(steps >= 2 * splits, f"{splits} parts of {steps} steps")
+    if not all(isinstance(dim, int) for dim in (view.groups, view.rows, view.cols)):
+        require(splits <= SYMBOLIC_SPLITS, f"{splits} parts of a size that is not known")
+    need = 4 * splits * groups * rows * cols
+    require(need <= MOST_BYTES, f"{need} bytes of parts > {MOST_BYTES}")
 
 
 @dataclass(frozen=True, eq=False)

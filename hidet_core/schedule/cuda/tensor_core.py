@@ -44,7 +44,7 @@ from ..template import Template
 from ..work import scalars_of
 from .contraction import Contraction, Operand, Packing, contraction, is_contraction
 from .ring import LEAST_COPY, RingTile, copy_vector, words
-from .split_k import SplitK
+from .split_k import SplitK, check_splits
 from .tile_copy import elements
 from .waves import MEMORY_LATENCY, Block, Size, contraction_ns
 
@@ -139,9 +139,8 @@ class TensorCore(Template):
         require(need <= limit, f"about {need} registers of a block > {limit}")
         need, limit = config.shared_bytes(element), target.shared_bytes_per_block
         require(need <= limit, f"{need} bytes of shared memory > {limit} on {target.name}")
-        view, size = sized(problem)
-        steps = -(-size.depth // config.block_k)
-        require(config.splits == 1 or steps >= 2 * config.splits, f"{steps} steps in all")
+        view, _ = sized(problem)
+        check_splits(view, config.splits, config.block_k)
         if isinstance(view.rows, int):
             fits = config.block_m < max(2 * view.rows, 2 * SHAPE_M)
             require(fits, f"a tile of {config.block_m} rows, the problem has {view.rows}")

@@ -37,7 +37,7 @@ def plan():
         launches=(
             Launch(
                 0,
-                (Argument(0, stored=False), Argument(1, 16), Argument(5)),
+                (Argument(0, stored=False), Argument(1, 16, part=3), Argument(5)),
                 (n, 7),
                 (n + 15) // 16,
                 2.5,

@@ -254,7 +254,8 @@ constexpr uint32_t kMemories = 3;
 bool Conflict(const hidet::cuda::Access& a, const hidet::cuda::Access& b) {
   int64_t shared = 0;
   for (int64_t i = a.begin; i < a.end; ++i) shared += b.begin <= i && i < b.end;
-  return shared > 0 && a.memory == b.memory && (a.stored || b.stored);
+  const bool apart = a.buffer == b.buffer && a.part != b.part && a.part > 0 && b.part > 0;
+  return shared > 0 && a.memory == b.memory && (a.stored || b.stored) && !apart;
 }
 
 bool Conflict(const Launches& launches, size_t left, size_t right) {
@@ -320,8 +321,10 @@ int Dependencies(int seeds) {
     for (auto& accesses : launches) {
       for (size_t i = 1 + random() % 4; i > 0; --i) {
         const int64_t begin = random() % 20;
-        accesses.push_back({static_cast<uint32_t>(random() % kMemories), begin,
-                            begin + static_cast<int64_t>(random() % 6), random() % 3 == 0});
+        const auto memory = static_cast<uint32_t>(random() % kMemories);
+        accesses.push_back({memory, begin, begin + static_cast<int64_t>(random() % 6),
+                            random() % 3 == 0, static_cast<uint32_t>(random() % 2),
+                            static_cast<uint32_t>(random() % 3)});
       }
     }
     Pairs ordered(launches.size(), std::vector<bool>(launches.size()));

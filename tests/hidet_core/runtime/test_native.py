@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from hidet_core.emulator import LIBRARY
 from hidet_core.plan import serialize
+from tests.emulator.cuda import compiled
+from tests.hidet_core.runtime.cuda.conftest import SOURCE, for_cuda
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -26,7 +29,10 @@ def build(folder, flags):
     """The driver and the runtime as one translation unit: the quickest way to compile them."""
     runtime = ROOT / "hidet_core/runtime"
     parts = (path for path in sorted(runtime.rglob("*.cc")) if path.parent.name != "python")
-    sources = [HERE / "native_driver.cc", *parts]
+    return build_sources(folder, flags, [HERE / "native_driver.cc", *parts])
+
+
+def build_sources(folder, flags, sources):
     unit, program = folder / "unit.cc", folder / "driver"
     unit.write_text("".join(f'#include "{path}"\n' for path in reversed(sources)))
     command = [COMPILER, "-std=c++17", *flags, "-I", ROOT, unit, "-o", program, "-pthread", "-ldl"]
@@ -60,9 +66,14 @@ def files(tmp_path, row_sum_plan, row_sum_constant, objects):
     return tmp_path
 
 
-def run(program, *words):
+def run(program, *words, **environment):
     """The driver's "name number" lines as a dictionary."""
-    done = subprocess.run([program, *map(str, words)], capture_output=True, text=True)
+    done = subprocess.run(
+        [program, *map(str, words)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
     if "unexpected memory mapping" in done.stderr:
         pytest.skip("this sanitizer does not work with the system's address layout")
     assert done.returncode == 0, done.stderr[-3000:]
@@ -80,6 +91,13 @@ def test_runs_are_clean_under_sanitizers(sanitized_driver, files):
 
 def test_concurrent_runs_have_no_data_race(racing_driver, files):
     assert run(racing_driver, "concurrent", files / "plan", files / "constant") == {"wrong": 0}
+
+
+def test_concurrent_runs_on_a_gpu_have_no_data_race(racing_driver, files, row_sum_plan):
+    (files / "gpu_plan").write_bytes(serialize(for_cuda(row_sum_plan, compiled(SOURCE))))
+    emulated = {"HIDET_CUDA_DRIVER": str(LIBRARY), "HIDET_EMULATOR_SEED": "7"}
+    result = run(racing_driver, "concurrent", files / "gpu_plan", files / "constant", **emulated)
+    assert result == {"wrong": 0}
 
 
 def test_a_team_does_each_task_once_and_calls_in_order(racing_driver):

@@ -8,6 +8,7 @@ import pytest
 
 from tests.emulated import driver
 from tests.ep.real.cuda.gpu import classifier, floats, on_device, on_gpu, open_gpu, reference
+from tests.ep.real.test_concurrency import in_threads
 
 SEEDS = (1, 7)  # operations run when somebody waits for them
 READY, NOT_READY = 0, 600
@@ -77,3 +78,16 @@ def test_runs_that_do_not_wait_keep_their_order(rng):
 def test_results_in_host_memory_are_right(rng, stream):
     x = {"x": floats(rng, 2, 3, 8, 8)}
     on_gpu(classifier(rng), x, user_compute_stream=hex(stream.value))
+
+
+def test_threads_share_the_stream_of_the_user(rng, stream):
+    made = classifier(rng)
+    session = open_gpu(made, user_compute_stream=str(stream.value))
+    feeds = [{"x": floats(rng, 1 + k % 2, 3, 8, 8)} for k in range(4)]
+    wants = [reference(made, feed)[0] for feed in feeds]
+
+    def work(k):
+        for _ in range(3):
+            np.testing.assert_allclose(session.run(None, feeds[k])[0], wants[k], atol=1e-5)
+
+    in_threads(4, work)

@@ -130,8 +130,7 @@ def reads(*buffers):
     return tuple(Argument(number, stored=False) for number in buffers)
 
 
-@pytest.fixture(scope="session")
-def row_sum_cuda(row_sum_plan, image):
+def for_cuda(row_sum_plan, image):
     launches = tuple(
         replace(
             launch,
@@ -141,6 +140,11 @@ def row_sum_cuda(row_sum_plan, image):
     )
     kernels = (kernel("scale", image), kernel("row_sum", image))
     return replace(row_sum_plan, device="cuda", kernels=kernels, launches=launches)
+
+
+@pytest.fixture(scope="session")
+def row_sum_cuda(row_sum_plan, image):
+    return for_cuda(row_sum_plan, image)
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import pytest
 from hidet_core.codegen import emit_cuda
 from hidet_core.graph.reference import run_graph
 from hidet_core.ir.dtypes import bf16, f16, f32
+from hidet_core.schedule.choose import candidates
 from tests.emulator.cuda import CudaError
 from tests.hidet_core import cuda_emulated
 from tests.hidet_core.compiled import Net, compare, compiled, feeds_of, lowered
@@ -116,3 +117,17 @@ def test_mistakes_are_found(broken, monkeypatch):
 def test_nothing_spills():
     for used in usages(compiled(_fused(196, 2304, 256), pick=simt(8), target=H200)):
         assert used.spill_bytes == used.stack_bytes == 0, used
+
+
+def test_parts_do_not_fill_the_memory():
+    """As many parts as there are steps for, but not of large outputs, or of unknown size."""
+    net = Net()
+    graphs = [
+        (_fused(64, 4096, 64), 16),
+        (_fused(4096, 4096, 4096), 1),
+        (net.done(net.matmul(net.x("m", 4096), net.const(4096, 64))), 4),
+    ]
+    for graph, most in graphs:
+        problem = compiled(graph, target=H200).kernels[-1].draft.problem
+        configs = [candidate.config for candidate in candidates(problem, H200)]
+        assert max(getattr(config, "splits", 1) for config in configs) == most
