@@ -51,7 +51,7 @@ def test_a_gpu_that_is_not_there_is_named():
     gpu = next(d for d in ort.get_ep_devices() if d.ep_name == "HidetEP")
     options.add_provider_for_devices([gpu], {"device_id": "3"})
     with pytest.raises(Exception, match="CUDA device 3"):
-        ort.InferenceSession(models.relu_chain(), options)
+        ort.InferenceSession(models.relu_chain(), options, enable_fallback=0)
 
 
 def test_a_gpu_may_be_picked_by_hand():
