@@ -22,6 +22,7 @@ from benchmarks.gpu import micro_kernels as K
 from benchmarks.gpu.driver import CudaError, Device, Memory, noise, per_second
 from benchmarks.gpu.step import Output, main
 from hidet_core.base.errors import HidetError
+from hidet_core.codegen.cuda.wgmma import wgmma_name, wgmma_source
 
 Figures = dict[str, Any]
 
@@ -218,10 +219,23 @@ class Micro:
         )
         return {"tflop_s": per_second(2 * blocks * threads * steps * K.FMA_CHAINS, ns) / 1e12}
 
+    def mma(self) -> Figures:
+        """Products of warps (mma.sync) from registers, on random numbers."""
+        blocks, threads, steps = 2 * self.blocks, self.threads, self.sizes.steps
+        x = self.device.upload(noise(blocks * threads * 4))
+        found = {}
+        for kind, depth in K.MMA_DEPTHS.items():
+            head = K.prelude("instructions.h")
+            kernel = self.device.kernel(head + K.mma_peak(kind), "mma_peak")
+            ns = self.device.median_ns(
+                lambda kernel=kernel: kernel.launch(blocks, threads, x, steps), self.sizes.repeats
+            )
+            products = blocks * threads // 32 * steps * K.MMA_CHAINS
+            found[f"{kind}_tflop_s"] = per_second(2 * 16 * 8 * depth * products, ns) / 1e12
+        return found
+
     def wgmma(self) -> Figures:
         """Products of warpgroups from shared memory, on random numbers."""
-        from hidet_core.codegen.cuda.wgmma import wgmma_name, wgmma_source
-
         widths = (64,) if self.device.is_emulated else (64, 128, 256)
         found = {}
         for kind, depth in (("f16", 64), ("bf16", 64), ("tf32", 32)):
@@ -249,7 +263,7 @@ class Micro:
 
 BENCHMARKS = (
     "launch_stream", "launch_graph", "launch_graph_programmatic", "grid_barrier", "copies", "hbm",
-    "l2", "latency", "fma_f32", "wgmma",
+    "l2", "latency", "fma_f32", "mma", "wgmma",
 )  # fmt: skip
 
 

@@ -35,6 +35,7 @@ extern "C" __global__ void __launch_bounds__(512) read(const float* x, float* su
   i64 step = i64(gridDim.x) * blockDim.x, first = i64(blockIdx.x) * blockDim.x + threadIdx.x;
   float sum = 0.0f;
   for (i64 round = 0; round < rounds; ++round) {
+    _Pragma("unroll 1")
     for (i64 at = first; at < vectors; at += 4 * step) {
       ht_vec<float, 4> part[4];
       HT_UNROLL
@@ -160,3 +161,32 @@ PAIR_OF_FLOATS = {
     "bf16": "u32(ht_bf16(value).bits) << 16 | ht_bf16(0.5f * value).bits",
     "tf32": "ht_bits<u32>(value)",
 }
+
+
+MMA_CHAINS = 8
+MMA_DEPTHS = {"f16": 16, "bf16": 16, "tf32": 8}  # of one instruction: 16 rows, 8 columns
+
+
+def mma_peak(kind: str) -> str:
+    """Warps multiply operands in registers, with several independent sums each."""
+    word = "float" if kind == "tf32" else "u32"
+    made = f"ht_bits<{word}>({PAIR_OF_FLOATS[kind]})"
+    return f"""
+extern "C" __global__ void __launch_bounds__(256) mma_peak(float* x, i64 steps) {{
+  int at = blockIdx.x * blockDim.x + threadIdx.x;
+  float value = x[at], sums[{MMA_CHAINS}][4];
+  {word} a[4], b[2];
+  HT_UNROLL
+  for (int k = 0; k < 6; ++k, value = value * 0.75f + 0.1f) (k < 4 ? a[k] : b[k - 4]) = {made};
+  HT_UNROLL
+  for (int k = 0; k < {MMA_CHAINS}; ++k) sums[k][0] = sums[k][1] = sums[k][2] = sums[k][3] = value;
+  for (i64 step = 0; step < steps; ++step) {{
+    HT_UNROLL
+    for (int k = 0; k < {MMA_CHAINS}; ++k) ht_mma_{kind}(sums[k], a, b);
+  }}
+  float total = 0.0f;
+  HT_UNROLL
+  for (int k = 0; k < {MMA_CHAINS}; ++k) total += sums[k][0] + sums[k][1] + sums[k][2] + sums[k][3];
+  x[at] = total;
+}}
+"""

@@ -46,10 +46,12 @@ def steps(choices: Choices) -> list[Step]:
     records = ["--records", str(folder / "schedules.jsonl")]
     peers = ["--exports", str(folder / "exports")]
     first = ["--model", models[0]]
+    outputs = ["--outputs", str(folder / "conformance.npz")]
     peer = [*some, *peers]
     space = [*some, *few, *records]
     return [
         _step(choices, "build", "native parts, in the tree", 2.0, *wheels),
+        _step(choices, "conformance", "every intrinsic against the emulator", 1.5, *outputs),
         _step(choices, "micro", "launches, copies, bandwidth, arithmetic peaks", 1.5),
         _step(choices, "tests", "tests marked cuda", 2.5, *some_tests),
         _step(choices, "zoo", "models against the CPU provider", 3.0, *some),

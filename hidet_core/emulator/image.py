@@ -35,6 +35,12 @@ FLAGS = (
 
 LINK_FLAGS = ("-shared", "-Wl,--wrap=memcpy,--wrap=memset")
 
+# A variable of a module, as it is declared; functions have a parenthesis behind the name.
+VARIABLE = re.compile(
+    r"__(?:device|constant)__\s+(?:(?:__align__|alignas)\s*\([^()]*\)\s*)?"
+    r"(?:(?:const|volatile|unsigned|signed|long|short|struct)\s+)*[\w:]+[\s*]+"
+    r"(?P<name>\w+)\s*(?:\[[^\]]*\]\s*)*[;={]"
+)
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 ALIGNMENT = r"(?:__align__|alignas)\s*\(\s*(?P<alignment>[^()]+?)\s*\)"
 SHARED = re.compile(
@@ -102,8 +108,16 @@ def rewrite(source: str, name: str = "kernel.cu") -> str:
     body = SHARED.sub(declare, text)
     return (
         f'#include "hidet_emu_device.h"\n#line 1 "{name}"\n{body}\n'
-        f"HIDET_EMU_IMAGE({', '.join(_entries(kernels, positions))})\n"
+        f"{_variables(text)}\nHIDET_EMU_IMAGE({', '.join(_entries(kernels, positions))})\n"
     )
+
+
+def _variables(text: str) -> str:
+    """C++ that lists the __device__ and __constant__ variables."""
+    names = [match["name"] for match in VARIABLE.finditer(text)]
+    rows = "".join(f'{{"{name}", (const void*)&{name}, sizeof({name})}}, ' for name in names)
+    listed = f"hidet_emu_variables[] = {{{rows}{{nullptr, nullptr, 0}}}};"
+    return f"static const hidet_emu::VariableInfo {listed}"
 
 
 def _entries(kernels: list[_Kernel], positions: list[int]) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from .dtypes import DType, bf16, f16, f32, i8, i32, u32
-from .expr import Buffer, Expr, Load
+from .expr import Buffer, Expr
 from .node import all_fields, walk
 from .stmt import Call, Place, Prefetch, Program
 
@@ -204,7 +204,7 @@ def stored_buffers(program: Program) -> set[Buffer]:
     for node in walk(program.body):
         if isinstance(node, Call):
             found.update(place.buffer for place in written(node))
-        elif not isinstance(node, (Load, Prefetch, Place)):
+        elif not isinstance(node, (Expr, Prefetch, Place)):
             fields = (getattr(node, name) for name in all_fields(type(node)))
             found.update(field for field in fields if isinstance(field, Buffer))
     return found

@@ -18,6 +18,10 @@ class Node:
 
 
 NodeT = TypeVar("NodeT", bound=Node)
+PARTS = (Node, tuple)  # what a traversal goes into
+
+# annotations of fields that never hold children
+LEAF_TYPES = frozenset({"str", "int", "float", "bool", "DType"})
 
 _ALL_FIELDS: dict[type, tuple[str, ...]] = {}
 _CHILD_FIELDS: dict[type, tuple[str, ...]] = {}
@@ -33,12 +37,13 @@ def all_fields(kind: type) -> tuple[str, ...]:
 
 def child_fields(kind: type) -> tuple[str, ...]:
     """Names of the fields of a node class that may hold children (fields with metadata leaf=True
-    are skipped).
+    and those of LEAF_TYPES are skipped).
     """
     names = _CHILD_FIELDS.get(kind)
     if names is None:
-        names = tuple(f.name for f in fields(kind) if not f.metadata.get("leaf"))
-        _CHILD_FIELDS[kind] = names
+        names = _CHILD_FIELDS[kind] = tuple(
+            f.name for f in fields(kind) if not f.metadata.get("leaf") and f.type not in LEAF_TYPES
+        )
     return names
 
 
@@ -68,17 +73,20 @@ def rewrite(root: Any, rule: Callable[[Any], Any], memo: dict[int, Any] | None =
 
     def go(item: Any) -> Any:
         if isinstance(item, tuple):
-            new = tuple(go(child) for child in item)
-            return item if all(x is y for x, y in zip(new, item, strict=True)) else new
+            parts = [go(child) for child in item]
+            for new, old in zip(parts, item, strict=True):
+                if new is not old:
+                    return tuple(parts)
+            return item
         if not isinstance(item, Node):
             return item
         done = memo.get(id(item))
         if done is not None:
             return done
         changed: dict[str, Any] = {}
-        for name in child_fields(type(item)):
+        for name in _CHILD_FIELDS.get(type(item)) or child_fields(type(item)):
             old = getattr(item, name)
-            if isinstance(old, (Node, tuple)):
+            if isinstance(old, PARTS):
                 new = go(old)
                 if new is not old:
                     changed[name] = new
@@ -105,7 +113,8 @@ def walk(root: Any) -> Iterator[Node]:
             continue
         seen.add(id(item))
         yield item
-        for name in reversed(child_fields(type(item))):
+        kind = type(item)
+        for name in reversed(_CHILD_FIELDS.get(kind) or child_fields(kind)):
             child = getattr(item, name)
-            if isinstance(child, (Node, tuple)):
+            if isinstance(child, PARTS):
                 stack.append(child)

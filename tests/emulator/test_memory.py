@@ -133,3 +133,25 @@ def test_stream_ordered_memory(cuda_seeds):
     cuda.cuMemPoolGetAttribute(pool, 7, ctypes.byref(read))
     assert read.value == 0
     assert code("freed", cuda.cuMemFreeAsync, second, stream) == INVALID_VALUE
+
+
+def test_registered_host_memory(cuda_seeds):
+    """A kernel may use memory of the host while it is registered."""
+    source = 'extern "C" __global__ void kernel(float* x) { x[threadIdx.x] += 1; }'
+    values = np.arange(8, dtype=np.float32)
+    kernel = cuda_seeds.kernel(source)
+    cuda_seeds.cuMemHostRegister_v2(address(values), ctypes.c_size_t(values.nbytes), 0)
+    with pytest.raises(CudaError, match="cannot be registered"):
+        cuda_seeds.cuMemHostRegister_v2(address(values), ctypes.c_size_t(4), 0)
+    place = cuda_seeds.out(ctypes.c_uint64, "cuMemHostGetDevicePointer_v2", address(values), 0)
+    cuda_seeds.launch(kernel, 1, 8, place)
+    cuda_seeds.cuCtxSynchronize()
+    np.testing.assert_array_equal(values, np.arange(1, 9))
+    with pytest.raises(CudaError, match="no start of pinned host memory"):
+        cuda_seeds.cuMemFreeHost(address(values))
+    cuda_seeds.cuMemHostUnregister(address(values))
+    with pytest.raises(CudaError, match="not registered"):
+        cuda_seeds.cuMemHostUnregister(address(values))
+    with pytest.raises(CudaError, match="out of bounds"):
+        cuda_seeds.launch(kernel, 1, 8, place)
+        cuda_seeds.cuCtxSynchronize()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hidet_core.emulator import compile_image
-from tests.emulator.cuda import CudaError, compiled, parameters
+from tests.emulator.cuda import CudaError, address, compiled, parameters
 
 INVALID_VALUE, INVALID_IMAGE, FILE_NOT_FOUND, INVALID_HANDLE = 1, 200, 301, 400
 NOT_FOUND, OUT_OF_RESOURCES, NOT_SUPPORTED = 500, 701, 801
@@ -215,3 +215,31 @@ def test_occupancy(cuda):
     assert limits == [32, 2, 16, 2]
     fill = cuda.kernel(SOURCE, "fill")
     assert cuda.out(ctypes.c_int, name, fill, 65, ctypes.c_size_t(0)).value == 0
+
+
+def test_variables_of_a_module(cuda_seeds):
+    """They can be written and read from outside, constants too."""
+    source = (
+        "__device__ int counter = 3; __constant__ float scales[4];\n"
+        'extern "C" __global__ void kernel(float* out) {\n'
+        "  out[threadIdx.x] = scales[threadIdx.x] * counter; }"
+    )
+    module = cuda_seeds.out(ctypes.c_void_p, "cuModuleLoadData", compiled(source))
+    function = cuda_seeds.out(ctypes.c_void_p, "cuModuleGetFunction", module, b"kernel")
+    size, places = ctypes.c_size_t(), {}
+    for name, expected in (("counter", 4), ("scales", 16)):
+        place = ctypes.c_uint64()
+        cuda_seeds.cuModuleGetGlobal_v2(
+            ctypes.byref(place), ctypes.byref(size), module, name.encode()
+        )
+        places[name] = place
+        assert size.value == expected
+    scales = np.array([1, 2, 4, 8], np.float32)
+    cuda_seeds.cuMemcpyHtoD_v2(places["scales"], address(scales), ctypes.c_size_t(16))
+    assert cuda_seeds.download(places["counter"], 1, np.int32)[0] == 3
+    out = cuda_seeds.alloc(16)
+    cuda_seeds.launch(function, 1, 4, out)
+    np.testing.assert_array_equal(cuda_seeds.download(out, 4, np.float32), 3 * scales)
+    with pytest.raises(CudaError, match="no variable 'missing'") as caught:
+        cuda_seeds.cuModuleGetGlobal_v2(None, None, module, b"missing")
+    assert caught.value.code == 500

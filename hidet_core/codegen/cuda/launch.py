@@ -32,6 +32,7 @@ def launch_of(program: Program) -> Launch:
     for node in walk(program.body):
         if isinstance(node, For) and node.kind == "threads":
             threads = int(node.extent.value)  # type: ignore[attr-defined]
+            break  # there is one, and it is far up
     swizzled = {
         operand.buffer
         for node in walk(program.body)

@@ -13,7 +13,7 @@
 
 namespace hidet_emu {
 
-inline constexpr uint32_t kAbiVersion = 2;
+inline constexpr uint32_t kAbiVersion = 3;
 
 // Atomics (and volatile accesses, which CUDA's memory model calls relaxed) do not race with each
 // other; kAtomic reads and writes.
@@ -117,10 +117,18 @@ struct KernelInfo {
   size_t static_shared;   // bytes of the __shared__ variables written in the kernel
 };
 
+// A __device__ or __constant__ variable.
+struct VariableInfo {
+  const char* name;  // null behind the last one
+  const void* address;
+  size_t bytes;
+};
+
 struct ImageInfo {
   uint32_t version;
   const KernelInfo* kernels;
   size_t count;
+  const VariableInfo* variables;
 };
 
 using AttachFunction = const ImageInfo* (*)(const DeviceTable* table);

@@ -102,7 +102,8 @@ inline size_t StaticShared(unsigned first, unsigned last) {
   const hidet_emu::ImageInfo* hidet_emu_attach(const hidet_emu::DeviceTable* driver) { \
     static const hidet_emu::KernelInfo kernels[] = {__VA_ARGS__};                    \
     static const hidet_emu::ImageInfo image = {                                      \
-        hidet_emu::kAbiVersion, kernels, sizeof(kernels) / sizeof(kernels[0])};      \
+        hidet_emu::kAbiVersion, kernels, sizeof(kernels) / sizeof(kernels[0]),       \
+        hidet_emu_variables};                                                        \
     if (driver->version == hidet_emu::kAbiVersion) hidet_emu::table = driver;         \
     return &image;                                                                   \
   }

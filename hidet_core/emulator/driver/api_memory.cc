@@ -119,6 +119,17 @@ HIDET_EMU_API cuMemFreeHost(void* pointer) {
   });
 }
 
+HIDET_EMU_API cuMemHostRegister_v2(void* pointer, size_t bytes, unsigned) {
+  return Enter([&](State& state) { state.memory.Register(Address(pointer), bytes, true); });
+}
+
+HIDET_EMU_API cuMemHostUnregister(void* pointer) {
+  return Enter([&](State& state) {
+    state.queues.WaitAll();
+    state.memory.Unregister(Address(pointer));
+  });
+}
+
 HIDET_EMU_API cuMemHostGetDevicePointer_v2(CUdeviceptr* device, void* host, unsigned) {
   return Enter([&](State& state) {
     RequireArgument(device, "device");

@@ -69,6 +69,10 @@ HIDET_EMU_API cuModuleUnload(CUmodule module) {
     for (const auto& [kernel, unused] : state.kernels.all()) {
       if (kernel->module == held) gone.push_back(kernel);
     }
+    for (const auto* row = held->variables(); row->name != nullptr; ++row) {
+      const auto place = reinterpret_cast<uintptr_t>(row->address);
+      if (state.memory.Find(place) != nullptr) state.memory.Unregister(place);
+    }
     for (Kernel* kernel : gone) state.kernels.Remove(reinterpret_cast<CUfunction>(kernel));
     state.modules.Remove(module);
   });
@@ -79,6 +83,18 @@ HIDET_EMU_API cuModuleGetFunction(CUfunction* function, CUmodule module, const c
     RequireArgument(function, "function");
     RequireArgument(name, "name");
     *function = state.kernels.Add(state.modules.Get(module)->FindKernel(name));
+  });
+}
+
+HIDET_EMU_API cuModuleGetGlobal_v2(CUdeviceptr* address, size_t* bytes, CUmodule module,
+                                   const char* name) {
+  return Enter([&](State& state) {
+    RequireArgument(name, "name");
+    const auto& variable = state.modules.Get(module)->FindVariable(name);
+    const auto place = reinterpret_cast<uintptr_t>(variable.address);
+    if (state.memory.Find(place) == nullptr) state.memory.Register(place, variable.bytes, false);
+    if (address != nullptr) *address = place;
+    if (bytes != nullptr) *bytes = variable.bytes;
   });
 }
 

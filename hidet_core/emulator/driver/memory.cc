@@ -20,7 +20,8 @@ std::string Name(const Allocation& allocation) {
 }  // namespace
 
 Memory::~Memory() {
-  for (const auto& [address, unused] : allocations_) {
+  for (const auto& [address, allocation] : allocations_) {
+    if (allocation.registered) continue;
     std::free(reinterpret_cast<char*>(address) - kRedZone);
   }
 }
@@ -42,8 +43,28 @@ uintptr_t Memory::Allocate(size_t bytes, bool pinned) {
   return address;
 }
 
-void Memory::Free(uintptr_t address, bool pinned) {
+void Memory::Register(uintptr_t address, size_t bytes, bool pinned) {
+  const auto next = allocations_.lower_bound(address);
+  const bool overlaps = next != allocations_.end() && next->first - address < bytes;
+  if (address == 0 || bytes == 0 || overlaps || Find(address) != nullptr) {
+    throw Fault{CUDA_ERROR_INVALID_VALUE,
+                Format("%zu bytes at %#zx cannot be registered: %s", bytes, address,
+                       Describe(address).c_str())};
+  }
+  allocations_[address] = Allocation{address, bytes, ++counter_, false, pinned, true};
+}
+
+void Memory::Unregister(uintptr_t address) {
   const auto found = allocations_.find(address);
+  if (found == allocations_.end() || !found->second.registered) {
+    throw Fault{CUDA_ERROR_INVALID_VALUE, Format("%#zx is not registered", address)};
+  }
+  allocations_.erase(found);
+}
+
+void Memory::Free(uintptr_t address, bool pinned) {
+  auto found = allocations_.find(address);
+  if (found != allocations_.end() && found->second.registered) found = allocations_.end();
   const char* kind = pinned ? "pinned host memory" : "device memory";
   if (found == allocations_.end() || found->second.pinned != pinned) {
     throw Fault{CUDA_ERROR_INVALID_VALUE,
@@ -74,13 +95,16 @@ void Memory::Release(uintptr_t address) {
 size_t Memory::CountLive() const {
   return static_cast<size_t>(
       std::count_if(allocations_.begin(), allocations_.end(),
-                    [](const auto& entry) { return !entry.second.freed; }));
+                    [](const auto& entry) {
+                      const Allocation& held = entry.second;
+                      return !held.freed && (held.pinned || !held.registered);
+                    }));
 }
 
 size_t Memory::living() const {
   return static_cast<size_t>(
       std::count_if(allocations_.begin(), allocations_.end(), [](const auto& entry) {
-        return !entry.second.freed && !entry.second.pinned;
+        return !entry.second.freed && !entry.second.pinned && !entry.second.registered;
       }));
 }
 

@@ -22,6 +22,7 @@ struct Allocation {
   uint64_t number;  // counts up: "allocation 3"
   bool freed;
   bool pinned;  // host memory that the device may access
+  bool registered = false;  // of the host or a module, only known here
 };
 
 class Memory {
@@ -36,6 +37,11 @@ class Memory {
 
   // Filled with 0xFF. Throws OUT_OF_MEMORY beyond the capacity and INVALID_VALUE for 0 bytes.
   uintptr_t Allocate(size_t bytes, bool pinned);
+
+  // Memory of the host (pinned) or of a module that is to be known from now on, and no longer.
+  // Throw INVALID_VALUE for a range that is known already, and for one that is not registered.
+  void Register(uintptr_t address, size_t bytes, bool pinned);
+  void Unregister(uintptr_t address);
 
   // Throws INVALID_VALUE: not the start of an allocation, freed already, or of the other kind.
   void Free(uintptr_t address, bool pinned);

@@ -114,6 +114,14 @@ std::string Module::SourceLine(const void* site) const {
   return "";
 }
 
+const hidet_emu::VariableInfo& Module::FindVariable(const std::string& name) const {
+  const hidet_emu::VariableInfo* row = info_->variables;
+  for (; row->name != nullptr; ++row) {
+    if (name == row->name) return *row;
+  }
+  throw Fault{CUDA_ERROR_NOT_FOUND, Format("no variable '%s' in the module", name.c_str())};
+}
+
 std::shared_ptr<Kernel> Module::FindKernel(const std::string& name) {
   std::string names;
   for (size_t index = 0; index < info_->count; ++index) {

@@ -33,6 +33,12 @@ class Module : public std::enable_shared_from_this<Module> {
   // The same object for the same name. Throws NOT_FOUND.
   std::shared_ptr<Kernel> FindKernel(const std::string& name);
 
+  // The __device__ and __constant__ variables; the name behind the last one is null.
+  const hidet_emu::VariableInfo* variables() const { return info_->variables; }
+
+  // One of them. Throws NOT_FOUND.
+  const hidet_emu::VariableInfo& FindVariable(const std::string& name) const;
+
   const std::vector<Segment>& segments() const { return segments_; }
 
   // ", kernel.cu:12": the source line of the instruction before `site`; "" if addr2line is

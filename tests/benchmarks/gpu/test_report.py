@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from benchmarks.gpu import facts, report
@@ -105,6 +106,9 @@ def test_a_dry_run_on_the_emulated_device(tmp_path):
         step["step"]: step["result"]
         for step in json.loads((tmp_path / "report.json").read_text())["steps"]
     }
+    conformance = steps["conformance"]
+    assert (conformance["wrong"], conformance["bits"]) == ({}, {})
+    assert len(np.load(tmp_path / "conformance.npz").files) == conformance["run"] > 3
     assert steps["micro"]["emulated"]
     assert not [name for name, found in steps["micro"].items() if "failure" in str(found)]
     assert steps["tests"]["run"] > 0 and steps["tests"]["failed"] == 0
