@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from hidet_core.base.errors import require
 from hidet_core.compute.dims import product
 from hidet_core.ir.dtypes import bf16, f16, f32, u32
-from hidet_core.ir.expr import Expr, cast, eq, is_const, load, minimum, select, unary, wrap
+from hidet_core.ir.expr import Expr, eq, is_const, load, minimum, select, unary, wrap
+from hidet_core.ir.widen import narrowed
 from hidet_core.lang import (
     Tensor,
     barrier,
@@ -370,7 +371,7 @@ class _Block:
         for side in elements(2):
             index = (*self.batch, query, c * COLS + self.pair + side)
             value = self.heads.result(index, self.mixed[c, e + side], total)
-            Tensor(out)[index] = cast(value, out.dtype)
+            Tensor(out)[index] = narrowed(value, out.dtype)
 
 
 def _larger(a: Expr, b: Expr) -> Expr:
