@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from hidet_core.ir.expr import Buffer, Expr, cast, is_const, load, select, wrap
+from hidet_core.ir.expr import Buffer, Expr, Select, cast, is_const, load, select, wrap
 
 from .problem import Problem
 from .reducing import find_reduce, instantiate, with_total
@@ -80,10 +80,14 @@ class Heads:
         return select(value, 1.0, 0.0) if value.dtype.is_bool else cast(value, dtype)
 
     def score(
-        self, pair: tuple[Expr, ...], product: Expr, mask: Callable[[], Expr] | None = None
+        self,
+        pair: tuple[Expr, ...],
+        product: Expr,
+        mask: Callable[[], Expr] | None = None,
+        seen: bool = False,
     ) -> Expr:
         """The score of a pair (*batch, query, key), of the product of the two: scaled and masked.
-        mask: the mask's number, where it is at hand.
+        mask: the mask's number, where it is at hand. seen: the query is known to see the key.
         """
         scores = self.problem.definitions[0]
         axes = dict(zip(scores.axes, pair, strict=True))
@@ -91,6 +95,9 @@ class Heads:
         value = instantiate(scores.value, axes, known)
         node = find_reduce(value)
         assert node is not None, "scores are sums"
+        if seen and self.is_causal:
+            assert isinstance(value, Select), "what is not seen is decided last"
+            value = value.a
         return with_total(value, node, product)
 
     def _mask_value(self, number: Expr) -> Expr:
@@ -122,3 +129,8 @@ def _batch_index(buffer: Buffer, batch: Sequence[Expr]) -> list[Expr]:
     dims = buffer.shape[:-2]
     offset = len(batch) - len(dims)
     return [wrap(0) if is_const(wrap(dim), 1) else batch[k + offset] for k, dim in enumerate(dims)]
+
+
+def larger(a: Expr, b: Expr) -> Expr:
+    """The larger one; a NaN need not be kept, since its weight is NaN too."""
+    return select(a > b, a, b)

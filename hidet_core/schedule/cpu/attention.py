@@ -29,10 +29,12 @@ from hidet_core.lang import (
     lanes,
     let,
     local,
+    maximum,
     minimum,
     parallel,
     range_,
     spatial,
+    when,
 )
 from hidet_core.target.cpu import Cpu
 
@@ -77,7 +79,7 @@ class Attention(Template):
         return problem.definitions[0].out.dtype == f32
 
     def space(self, problem: Problem, target: Cpu) -> Iterator[AttentionConfig]:
-        for mr, nv in ((12, 2), (8, 2), (6, 2), (4, 2), (8, 3), (7, 4), (4, 4), (6, 1)):
+        for mr, nv in ((12, 2), (8, 2), (6, 2), (4, 2), (8, 3), (7, 4), (4, 4), (8, 1), (6, 1)):
             for rows in (16, 24, 32, 48, 64, 96, 128):
                 for keys in (64, 128, 256, 512):
                     yield AttentionConfig(rows, keys, mr, nv)
@@ -178,22 +180,21 @@ class _Task:
             for d in span(self.heads.width, self.vector):
                 self.stage[i, d] = self.heads.element(0, batch, first + i, d)
         self._clear_padding()
+        visible = (
+            let("visible", self._seen(first + self.rows - 1)) if self.heads.is_causal else keys
+        )
         if self.is_single:
-            self._block(wrap(0), keys)
+            self._block(wrap(0), visible)
             return
         self._begin()
-        for block in range_(self._blocks(), "block"):
+        for block in range_(ceildiv(visible, self.config.keys), "block"):
             start = block * self.config.keys
-            self._block(start, let("keys", minimum(wrap(keys) - start, self.config.keys)))
+            self._block(start, let("keys", minimum(wrap(visible) - start, self.config.keys)))
         self._finish()
 
-    def _blocks(self) -> Expr:
-        """Blocks of keys that some query of the task sees."""
-        keys = wrap(self.heads.keys)
-        if self.heads.is_causal:
-            last = self.heads.seen(self.first + self.rows - 1)
-            keys = minimum(keys, select(last > 0, last, 0))
-        return ceildiv(keys, self.config.keys)
+    def _seen(self, query: Expr) -> Expr:
+        """How many keys a query sees."""
+        return minimum(maximum(self.heads.seen(query), 0), self.heads.keys)
 
     def _clear_padding(self) -> None:
         """Columns of values that only fill up vectors, and are read with them."""
@@ -221,7 +222,7 @@ class _Task:
             self._clear_scores(let("last", wrap(keys // self.vector * self.vector)))
         self._score(start, keys)
         for i in range_(self.rows, "i"):
-            self._weigh(i, keys)
+            self._weigh(i, self._clear_unseen(i, start, keys))
         self._mix(keys)
 
     def _clear_scores(self, first: Expr) -> None:
@@ -266,10 +267,25 @@ class _Task:
         def store(group: Expr, row: Expr, column: Expr, value: Expr) -> None:
             pair = (*self.batch, self.first + row, start + column)
             mask = (lambda: self.mask[column]) if self.heads.has_row_mask else None
-            self.scores[row, column] = self.heads.score(pair, value, mask)
+            # what a query does not see is left out when its row is weighed
+            self.scores[row, column] = self.heads.score(pair, value, mask, seen=True)
 
         extents = (self.heads.width,)
         self._tiles(keys, Contraction(1, self.rows, keys, extents, query, key, store))
+
+    def _clear_unseen(self, i: Expr, start: Expr, keys: int | Expr) -> int | Expr:
+        """How many keys of the block a query sees; the weights of the others are 0."""
+        if not self.heads.is_causal:
+            return keys
+        left = self._seen(self.first + i) - start
+        seen = let("seen", minimum(maximum(left, 0), keys))
+        whole = let("whole", seen // self.vector)
+        for part in range_(ceildiv(keys, self.vector) - whole, "part"):
+            for (lane,) in lanes(spatial(self.vector)):
+                j = (whole + part) * self.vector + lane
+                with when(j >= seen):
+                    self.scores[i, j] = 0.0
+        return seen
 
     def _weigh(self, i: Expr, keys: int | Expr) -> None:
         """Scores of a query become weights; its maximum and sum are brought up to date."""

@@ -40,7 +40,7 @@ from hidet_core.lang import (
 )
 from hidet_core.target.nvidia import Cuda
 
-from ..attention import Heads
+from ..attention import Heads, larger
 from ..config import Config
 from ..problem import Problem, Scheduled
 from ..template import Template
@@ -282,7 +282,7 @@ class _Block:
             mask = (lambda own=own: self.mask[own]) if self.heads.has_row_mask else None
             score = self.heads.score(pair, self.scores[i, j], mask)
             self.scores[i, j] = select(key < keys, score, -math.inf)
-            top = let("top", _larger(self.scores[i, j], top))
+            top = let("top", larger(self.scores[i, j], top))
         self.parts[row, self.lane] = top
 
     def _weigh(self) -> None:
@@ -291,7 +291,7 @@ class _Block:
         for i, row in enumerate(self.rows):
             top = self.tops[i]
             for part in range(self.config.across):
-                top = let("top", _larger(self.parts[row, part], top))
+                top = let("top", larger(self.parts[row, part], top))
             # where no key was seen yet, weights are 0 and not NaN
             shift = let("shift", select(eq(top, -math.inf), 0.0, top))
             shrink = let("shrunk", unary("exp", self.tops[i] - shift))
@@ -351,8 +351,3 @@ class _Block:
             index = (*self.batch, query, column + lane)
             value = self.heads.result(index, self.mixed[i, c + lane], total)
             Tensor(out)[index] = narrowed(value, out.dtype)
-
-
-def _larger(a: Expr, b: Expr) -> Expr:
-    """The larger one; a NaN need not be kept, since its weight is NaN too."""
-    return select(a > b, a, b)

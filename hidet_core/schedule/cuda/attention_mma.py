@@ -1,64 +1,26 @@
-"""Attention on tensor cores, of f16 and bf16 with sums in f32 (Dao, 2023: FlashAttention-2).
-
-A block has 16 queries for each of its warps. Tiles of keys and values come through a ring of stages
-by asynchronous copies; a warp's scores stay in its registers: as sums of one product they are
-weighed, packed to 16 bits, and are there as the first factor of the next one.
-
-    scores = q k^T (mma);  top' = max(top, maxima of the rows: lanes of four exchange them)
-    weights = exp(scores - top');  sums, mixed *= exp(top - top');  mixed += weights v (mma)
-
-Lane 4 * g + t has rows g and g + 8 of its warp, and of each 8 columns those at 2 t and 2 t + 1.
-Rows in shared memory are 16 bytes longer than they need be, so that eight of them lie in different
-banks. Keys that do not exist have the score -inf, and values 0.
+"""The template of attention on tensor cores: its space, and what it costs (attention_block.py has
+the program).
 """
 
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from hidet_core.base.errors import require
 from hidet_core.compute.dims import product
-from hidet_core.ir.dtypes import bf16, f16, f32, u32
-from hidet_core.ir.expr import Expr, eq, is_const, load, minimum, select, unary, wrap
-from hidet_core.ir.widen import narrowed
-from hidet_core.lang import (
-    Tensor,
-    barrier,
-    build,
-    ceildiv,
-    copy_async,
-    copy_commit,
-    copy_wait,
-    let,
-    load_matrix,
-    mma,
-    pack,
-    parallel,
-    range_,
-    register,
-    shared,
-    shuffle_xor,
-    threads,
-    unroll,
-    when,
-)
+from hidet_core.ir.dtypes import f32
+from hidet_core.lang import build, ceildiv, parallel, threads
 from hidet_core.target.nvidia import Cuda
 
 from ..attention import Heads
-from ..config import Config
 from ..problem import Problem, Scheduled
 from ..template import Template
 from ..work import estimate, scalars_of, unravel
-from .tile_copy import elements
+from .attention_block import CHUNK_BYTES, COLS, KINDS, Block, Extents, MmaConfig
 from .traffic import LAUNCH_NS
 
-CHUNK = 8  # elements of 16 bytes
-ROWS, COLS, DEPTH = 16, 8, 16  # of a product of matrices
 MAX_WIDTH = 128
-OTHER_REGISTERS = 64
 MAX_COPIES = 16  # of a thread for each tile: their addresses are held in registers
 MEET_CYCLES = (150.0, 100.0)  # likewise of any block: barriers, waiting for copies
 TILE_CYCLES = (1500.0, 700.0)  # of a tile in a block that runs alone: with one stage, with more
@@ -66,58 +28,19 @@ MMA_CYCLES = 2.0  # of a multiprocessor, for a product of matrices
 EXP_PER_CYCLE = 16.0
 READ_BYTES = 128.0  # of shared memory in a cycle
 L2_FACTOR = 2.5  # of the bandwidth of memory
-KINDS = {f16: "f16", bf16: "bf16"}
-
-
-@dataclass(frozen=True)
-class MmaConfig(Config):
-    """warps of a block; keys of a tile; stages of the ring."""
-
-    warps: int
-    keys: int
-    stages: int
-
-    @property
-    def threads(self) -> int:
-        return 32 * self.warps
-
-    @property
-    def block_q(self) -> int:
-        return ROWS * self.warps
-
-
-@dataclass(frozen=True)
-class Extents:
-    """Of a head, rounded up to whole matrices."""
-
-    width: int
-    columns: int
-
-    @staticmethod
-    def of(heads: Heads) -> Extents:
-        return Extents(*(-(-side // DEPTH) * DEPTH for side in (heads.width, heads.columns)))
-
-    def shared_bytes(self, config: MmaConfig) -> int:
-        row = self.width + self.columns + 2 * CHUNK
-        ring = config.stages * config.keys * (2 * row + 4)
-        return 2 * config.block_q * (self.width + CHUNK) + ring
-
-    def registers(self, config: MmaConfig) -> int:
-        """An estimate: sums and scores, what is held beside them, one step of operands."""
-        sums = (self.columns + config.keys) // COLS * 4
-        return sums + sums // 2 + OTHER_REGISTERS
 
 
 class AttentionMma(Template):
-    """attention of f16 or bf16; heads of at most MAX_WIDTH elements, in whole chunks."""
+    """attention of f16, bf16, or f32 where TF32 is allowed; heads of at most MAX_WIDTH elements."""
 
     ops = ("attention",)
 
     def accepts(self, problem: Problem) -> bool:
         heads = Heads(problem)
         sides = (heads.width, heads.columns)
-        fits = all(side % CHUNK == 0 and side <= MAX_WIDTH for side in sides)
-        return fits and problem.inputs[0].dtype in KINDS
+        dtype = problem.inputs[0].dtype
+        allowed = dtype in KINDS and (dtype != f32 or problem.allow_tf32)
+        return allowed and all(side % COLS == 0 and side <= MAX_WIDTH for side in sides)
 
     def space(self, problem: Problem, target: Cuda) -> Iterator[MmaConfig]:
         for warps, keys, stages in itertools.product((1, 2, 4, 8), (16, 32, 64, 128), (1, 2, 3)):
@@ -132,7 +55,8 @@ class AttentionMma(Template):
         require(need <= limit, f"about {need} registers > {limit}")
         need, limit = extents.shared_bytes(config), target.shared_bytes_per_block
         require(need <= limit, f"{need} bytes of shared memory > {limit} on {target.name}")
-        copies = -(-config.keys * max(extents.width, extents.columns) // (CHUNK * config.threads))
+        widest = max(extents.width, extents.columns)
+        copies = -(-config.keys * widest // (extents.chunk * config.threads))
         require(copies <= MAX_COPIES, f"{copies} copies of a thread for a tile > {MAX_COPIES}")
         for what, block, size in (
             ("queries", config.block_q, heads.queries),
@@ -150,8 +74,9 @@ class AttentionMma(Template):
         queries, keys = heads.sizes()
         blocks = max(estimate(heads.batch) * -(-queries // config.block_q), 1)
         tiles = -(-keys // config.keys) * (0.6 if heads.is_causal else 1.0)
-        tile_bytes = 2 * config.keys * (extents.width + extents.columns)
-        products = tile_bytes / (2 * COLS * DEPTH)
+        elements_ = config.keys * (extents.width + extents.columns)
+        tile_bytes = elements_ * CHUNK_BYTES / extents.chunk
+        products = elements_ / (COLS * extents.depth)
         busy = config.warps * max(products * MMA_CYCLES, tile_bytes / READ_BYTES)
         busy += config.block_q * config.keys * 2.5 / EXP_PER_CYCLE
         busy += MEET_CYCLES[config.stages > 1]
@@ -171,209 +96,6 @@ class AttentionMma(Template):
             parts = ceildiv(heads.queries, config.block_q)
             for group, part in parallel(product(heads.batch), parts):
                 for thread in threads(config.threads):
-                    block = _Block(heads, config, thread)
+                    block = Block(heads, config, thread)
                     block.write(unravel(group, heads.batch), part * config.block_q)
         return Scheduled(slot.program, {}, str(config))
-
-
-class _Block:
-    """What one thread of a block does."""
-
-    def __init__(self, heads: Heads, config: MmaConfig, thread: Expr) -> None:
-        self.heads, self.config, self.thread = heads, config, thread
-        self.extents = extents = Extents.of(heads)
-        self.kind = KINDS[heads.problem.inputs[0].dtype]
-        dtype, stages, keys = heads.problem.inputs[0].dtype, config.stages, config.keys
-        self.q = shared(dtype, [config.block_q, extents.width + CHUNK], "q")
-        self.k = shared(dtype, [stages, keys, extents.width + CHUNK], "k")
-        self.v = shared(dtype, [stages, keys, extents.columns + CHUNK], "v")
-        if heads.has_row_mask:
-            self.mask = shared(f32, [stages, keys], "mask")
-        self.scores = register(f32, [keys // COLS, 4], "scores")
-        self.mixed = register(f32, [extents.columns // COLS, 4], "mixed")
-        self.tops = register(f32, [2], "tops")
-        self.sums = register(f32, [2], "sums")
-        self.lane = let("lane", thread % 32)
-        self.warp_row = let("warp_row", thread // 32 * ROWS)
-        self.row, self.pair = let("row", self.lane // 4), let("pair", self.lane % 4 * 2)
-
-    def write(self, batch: Sequence[Expr], first: Expr) -> None:
-        """The results of queries [first, first + block_q)."""
-        self.batch, self.first = batch, first
-        self.tiles = let("tiles", self._tiles())
-        ahead = self.config.stages - 1
-        self._copy(self.q, 0, first, ())
-        for tile in range(max(ahead, 1)):
-            with when(tile < self.tiles):
-                self._copy_tile(wrap(tile))
-            copy_commit()
-        self._begin()
-        for tile in range_(self.tiles, "tile"):
-            if ahead:
-                with when(tile + ahead < self.tiles):
-                    self._copy_tile(tile + ahead)
-                copy_commit()
-            copy_wait(ahead)
-            barrier()
-            self._take(tile)
-            barrier()
-            if not ahead:
-                with when(tile + 1 < self.tiles):
-                    self._copy_tile(tile + 1)
-                copy_commit()
-        self._finish()
-
-    def _tiles(self) -> Expr:
-        """Tiles with keys that some query of the block sees."""
-        keys = wrap(self.heads.keys)
-        if self.heads.is_causal:
-            last = self.heads.seen(self.first + self.config.block_q - 1)
-            keys = minimum(keys, select(last > 0, last, 0))
-        return ceildiv(keys, self.config.keys)
-
-    def _begin(self) -> None:
-        for half in range(2):
-            self.tops[half], self.sums[half] = -math.inf, 0.0
-        for c in unroll(self.extents.columns // COLS, "c"):
-            for e in range(4):
-                self.mixed[c, e] = 0.0
-
-    # copies into shared memory
-
-    def _copy_tile(self, tile: Expr) -> None:
-        config = self.config
-        start, stage = tile * config.keys, let("stage", tile % config.stages)
-        self._copy(self.k, 1, start, (stage,))
-        self._copy(self.v, 2, start, (stage,))
-        if not self.heads.has_row_mask:
-            return
-        last = wrap(self.heads.keys) - 1
-        for step in range(ceildiv(config.keys, config.threads)):
-            own = step * config.threads + self.thread
-            with when(own < config.keys):
-                key = minimum(start + own, last)
-                self.mask[stage, own] = self.heads.mask_number(self.batch, key)
-
-    def _copy(self, tile: Tensor, place: int, first: Expr, stage: tuple[Expr, ...]) -> None:
-        """Rows of q, k or v from `first` on; zeros where there is nothing."""
-        source = self.heads.problem.inputs[place]
-        limit, width = wrap(source.shape[-2]), int(source.shape[-1])  # type: ignore[arg-type]
-        across = (self.extents.columns if place == 2 else self.extents.width) // CHUNK
-        rows, size = int(tile.shape[-2]), self.config.threads
-        for step in range(ceildiv(rows * across, size)):
-            number = step * size + self.thread
-            row, chunk = let("line", number // across), let("chunk", number % across)
-            inside = (first + row < limit) & (chunk * CHUNK < width)
-            index = self.heads.index(place, self.batch, first + row, chunk * CHUNK)
-            to = tile[(*stage, row, chunk * CHUNK)]
-            if (step + 1) * size <= rows * across:
-                copy_async(to, load(source, *index), CHUNK, inside)
-                continue
-            with when(number < rows * across):
-                copy_async(to, load(source, *index), CHUNK, inside)
-
-    # products
-
-    def _take(self, tile: Expr) -> None:
-        """A tile that has arrived."""
-        stage = let("stage", tile % self.config.stages)
-        self._score(stage)
-        self._mask(tile * self.config.keys, stage)
-        self._weigh()
-        self._mix(stage)
-
-    def _score(self, stage: Expr) -> None:
-        """scores = q k^T."""
-        part_q, part_k = register(u32, [4], "part_q"), register(u32, [4], "part_k")
-        for n in unroll(self.config.keys // COLS, "n"):
-            for e in range(4):
-                self.scores[n, e] = 0.0
-        lane = self.lane
-        for d in unroll(self.extents.width // DEPTH, "d"):
-            row = self.warp_row + lane % 16
-            load_matrix(part_q[0], self.q[row, d * DEPTH + lane // 16 * CHUNK], 4)
-            for n in unroll(self.config.keys // 16, "n"):
-                key = n * 16 + lane // 16 * 8 + lane % 8
-                column = d * DEPTH + lane // 8 % 2 * CHUNK
-                load_matrix(part_k[0], self.k[stage, key, column], 4)
-                mma(self.kind, self.scores[n * 2, 0], part_q[0], part_k[0])
-                mma(self.kind, self.scores[n * 2 + 1, 0], part_q[0], part_k[2])
-
-    def _mask(self, start: Expr, stage: Expr) -> None:
-        """The final scores; those of keys that do not exist are -inf."""
-        queries, keys = wrap(self.heads.queries), wrap(self.heads.keys)
-        whole = is_const(wrap(self.heads.keys % self.config.keys), 0)
-        for half in range(2):
-            row = self.first + self.warp_row + self.row + half * 8
-            query = let("query", minimum(row, queries - 1))
-            for n, side in itertools.product(range(self.config.keys // COLS), range(2)):
-                own = n * COLS + self.pair + side
-                key = start + own
-                at = key if whole else minimum(key, keys - 1)
-                mask = (lambda own=own: self.mask[stage, own]) if self.heads.has_row_mask else None
-                pair, e = (*self.batch, query, at), half * 2 + side
-                score = self.heads.score(pair, self.scores[n, e], mask)
-                self.scores[n, e] = score if whole else select(key < keys, score, -math.inf)
-
-    def _weigh(self) -> None:
-        """Scores become weights; what was summed so far is brought down."""
-        count = self.config.keys // COLS
-        for half in range(2):
-            places = [(n, half * 2 + side) for n in range(count) for side in range(2)]
-            top: Expr = self.tops[half]
-            for place in places:
-                top = let("top", _larger(self.scores[place], top))
-            for bits in (1, 2):
-                top = let("top", _larger(shuffle_xor(top, bits), top))
-            # where no key was seen yet, weights are 0 and not NaN
-            shift = let("shift", select(eq(top, -math.inf), 0.0, top))
-            shrink = let("shrunk", unary("exp", self.tops[half] - shift))
-            self.tops[half] = top
-            total = let("total", self.sums[half] * shrink)
-            for place in places:
-                self.scores[place] = unary("exp", self.scores[place] - shift)
-                total = let("total", total + self.scores[place])
-            self.sums[half] = total
-            for c in unroll(self.extents.columns // COLS, "c"):
-                for side in range(2):
-                    self.mixed[c, half * 2 + side] *= shrink
-
-    def _mix(self, stage: Expr) -> None:
-        """mixed += weights v."""
-        part_w, part_v = register(u32, [4], "part_w"), register(u32, [4], "part_v")
-        lane = self.lane
-        for n in unroll(self.config.keys // 16, "n"):
-            for word, (side, half) in enumerate(itertools.product(range(2), range(2))):
-                pack(self.kind, part_w[word], self.scores[n * 2 + side, half * 2])
-            key = n * 16 + lane // 8 % 2 * 8 + lane % 8
-            for c in unroll(self.extents.columns // 16, "c"):
-                column = c * 16 + lane // 16 * CHUNK
-                load_matrix(part_v[0], self.v[stage, key, column], 4, transposed=True)
-                mma(self.kind, self.mixed[c * 2, 0], part_w[0], part_v[0])
-                mma(self.kind, self.mixed[c * 2 + 1, 0], part_w[0], part_v[2])
-
-    def _finish(self) -> None:
-        """The lanes' sums of a row meet; results are stored."""
-        copy_wait(0)
-        queries = wrap(self.heads.queries)
-        for half in range(2):
-            total: Expr = self.sums[half]
-            for bits in (1, 2):
-                total = let("total", total + shuffle_xor(total, bits))
-            query = let("query", self.first + self.warp_row + self.row + half * 8)
-            with when(query < queries):
-                for c in range(self.heads.columns // COLS):
-                    self._store(query, (c, half * 2), total)
-
-    def _store(self, query: Expr, mixed: tuple[int, int], total: Expr) -> None:
-        """Two results side by side."""
-        out, (c, e) = self.heads.problem.output, mixed
-        for side in elements(2):
-            index = (*self.batch, query, c * COLS + self.pair + side)
-            value = self.heads.result(index, self.mixed[c, e + side], total)
-            Tensor(out)[index] = narrowed(value, out.dtype)
-
-
-def _larger(a: Expr, b: Expr) -> Expr:
-    """The larger one; a NaN need not be kept, since its weight is NaN too."""
-    return select(a > b, a, b)

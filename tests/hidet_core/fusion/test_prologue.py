@@ -3,13 +3,14 @@
 from hidet_core.compute.definition import compute
 from hidet_core.fusion import fuse_prologue, inline, name_shared
 from hidet_core.ir.dtypes import f32, i64
-from hidet_core.ir.expr import Buffer, Const, Load, Var, both, load, select, unary
-from hidet_core.ir.node import walk
+from hidet_core.ir.expr import Buffer, Const, Load, Var, both, load, select, unary, wrap
+from hidet_core.ir.node import rebuild, walk
 from hidet_core.ir.printer import text
-from hidet_core.ir.stmt import For, Program, Store, seq
+from hidet_core.ir.stmt import Call, For, Place, Program, Store, seq
 
 X = Buffer("x", f32, (4, 8))
 ROW, COL = Var("i"), Var("j")
+ZERO = wrap(0)
 
 
 def defined(name, value, shape=(8, 4)):
@@ -106,3 +107,26 @@ def test_shared_conditions_on_data_are_named():
     assert [line.strip() for line in text(after).splitlines()[5:]] == [
         "shared = exp(x[j, i])", "out[i, j] = select(shared > 1.0, shared, 0.0)",
     ]  # fmt: skip
+
+
+def test_a_copy_of_computed_values_is_a_store():
+    tile = Buffer("tile", f32, (4, 4), None, "shared")
+    turned, definition = defined("turned", lambda i, j: load(X, j, i) * 2.0)
+
+    def copied(inside):
+        to, source = Place(tile, (ROW, ZERO), 4), Place(turned, (COL, ZERO), 4)
+        before = kernel(Call("copy_async", (to, source, inside), (4,)), turned)
+        return text(fuse_prologue(before, {turned: definition}).body)
+
+    assert copied(wrap(True)) == ("for lane in lanes(4):\n    tile[i, lane] = x[lane, j] * 2.0\n")
+    assert copied(COL < 3) == (
+        "if j < 3:\n"
+        "    for lane in lanes(4):\n"
+        "        tile[i, lane] = x[lane, j] * 2.0\n"
+        "else:\n"
+        "    for lane_1 in lanes(4):\n"
+        "        tile[i, lane_1] = 0.0\n"
+    )
+    plain = Call("copy_async", (Place(tile, (ROW, ZERO), 4), Place(X, (ROW, ZERO), 4)), (4,))
+    before = kernel(rebuild(plain, {"operands": (*plain.operands, wrap(True))}), X)
+    assert fuse_prologue(before, {turned: definition}) is before

@@ -1,10 +1,11 @@
-"""Attention on tensor cores: f16 and bf16, all kinds of masks and sizes, rings of stages."""
+"""Attention on tensor cores: f16, bf16, TF32, all kinds of masks and sizes, rings of stages."""
 
 import pytest
 
-from hidet_core.ir.dtypes import bf16, boolean, f16
+from hidet_core.ir.dtypes import bf16, boolean, f16, f32
 from hidet_core.ir.node import walk
 from hidet_core.ir.stmt import Call
+from hidet_core.stages import CompileOptions
 from tests.hidet_core.compiled import Net, compiled
 from tests.hidet_core.cuda_build import needs_nvrtc
 from tests.hidet_core.cuda_check import H200, check_cuda, usages
@@ -12,6 +13,7 @@ from tests.hidet_core.schedule.attention_cases import attention, heads
 from tests.hidet_core.schedule.cuda.picking import of
 
 mma = of("AttentionMma")
+TF32 = CompileOptions(allow_tf32=True)
 
 
 def tiles(warps, keys, stages):
@@ -58,6 +60,17 @@ def test_bfloat16():
     check_cuda(case((2, 19, 16), dtype=bf16, causal=True), pick=mma, tolerance=2e-2)
 
 
+@pytest.mark.parametrize("name", ["plain", "masked", "causal"])
+def test_tf32(name):
+    """Of 10 bits each, so errors are larger; exact without permission."""
+    mask = ((2, 1, 27), f32) if name == "masked" else None
+    graph = case((2, 19, 24), keys=27, columns=16, mask=mask, dtype=f32, causal=name == "causal")
+    check_cuda(
+        graph, pick=mma, tf32=True, tolerance=4e-3, interpreted=name == "causal", seeds=(1, 5)
+    )
+    assert "stages" not in compiled(graph, target=H200).kernels[0].scheduled.config
+
+
 def test_symbolic_sizes():
     net = Net()
     q, k, v = (net.x("b", size, 16, dtype=f16) for size in ("s", "t", "t"))
@@ -101,11 +114,11 @@ def largest(found):
 
 
 @needs_nvrtc
-@pytest.mark.parametrize(("width", "dtype"), [(32, f16), (64, bf16), (80, f16), (128, f16)])
+@pytest.mark.parametrize(("width", "dtype"), [(32, f16), (64, bf16), (128, f16), (64, f32)])
 def test_nothing_spills(width, dtype):
     graph = case((1, 12, 128, width), dtype=dtype, causal=True)
     for pick in (mma, largest):
-        for used in usages(compiled(graph, pick, H200)):
+        for used in usages(compiled(graph, pick, H200, TF32)):
             assert used.spill_bytes == used.stack_bytes == 0, used
 
 
