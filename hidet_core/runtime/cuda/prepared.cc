@@ -9,6 +9,7 @@ namespace {
 
 constexpr int64_t kPlaceAlignment = 256;
 constexpr int64_t kFreelyUsed = int64_t{64} << 20;  // bytes for branches side by side
+constexpr size_t kShareOfLimit = 16;                // at most this part of the memory's limit
 constexpr uint32_t kArena = 0;  // numbers of memories for FindDependencies; then the tensors
 
 }  // namespace
@@ -76,7 +77,9 @@ void Prepared::PlaceBuffers(const Binding& binding) {
   std::vector<PlannedBuffer> apart = planned_;
   const BufferPairs together = FindBuffersUsedTogether(binding);
   const int64_t need = planner.Plan(apart, &together);
-  if (need > least + std::max(least / 2, kFreelyUsed)) return;
+  const auto bound = static_cast<int64_t>(
+      std::min<size_t>(loaded_.memory().limit() / kShareOfLimit, INT64_MAX));
+  if (need - least > std::min(std::max(least / 2, kFreelyUsed), bound)) return;
   planned_ = std::move(apart);
   arena_bytes_ = static_cast<size_t>(need);
   zero_bytes_ = static_cast<size_t>(planner.halo_bytes());
