@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from hidet_core.base.errors import require
 from hidet_core.compute.dims import product
 from hidet_core.ir.dtypes import bf16, f16, f32
-from hidet_core.ir.expr import Expr, cast, minimum, wrap
+from hidet_core.ir.expr import Expr, minimum, wrap
+from hidet_core.ir.widen import narrowed
 from hidet_core.lang import (
     barrier,
     build,
@@ -337,5 +338,5 @@ class TileSums:
         for step in range(0, 2, vector):
             with when(n + step < wrap(self.view.cols)):
                 for lane in elements(vector):
-                    value = cast(self.sums[i, j + step + lane], dtype)
+                    value = narrowed(self.sums[i, j + step + lane], dtype)
                     out.store(place, n + step + lane, value)
