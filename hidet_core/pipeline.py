@@ -27,7 +27,7 @@ from .ir.printer import text
 from .ir.stmt import Program
 from .lower import lowering_for
 from .plan import serialize
-from .schedule.choose import schedules
+from .schedule.choose import Candidate, schedules
 from .schedule.problem import Scheduled
 from .stages import (
     CompileOptions,
@@ -75,6 +75,7 @@ def compile_graph(graph: Graph, options: CompileOptions | None = None) -> Compil
     target = choose_target(options)
     cache = KernelCache.open(options.cache_dir) if options.cache else KernelCache.disabled()
     kernels: list[Kernel] = []
+    known: dict[str, list[Candidate]] = {}
     trace = Trace.open(graph, options, target.kind)
     with trace, cache, Builder(target, cache) as builder:
         trace("import", graph)
@@ -86,7 +87,7 @@ def compile_graph(graph: Graph, options: CompileOptions | None = None) -> Compil
             with trace.kernel(number, draft.name) as inner:
                 inner.note("00_group.txt", lambda: group_text(draft, graph, storage))
                 inner.note("repro.py", lambda: repro_text(draft, graph, inner.path, target))
-                configs = _compile_configs(draft, graph.symbols, builder, inner)
+                configs = _compile_configs(draft, graph.symbols, builder, inner, known)
                 kernels.append(replace(next(configs), others=configs))
         kernels = [settle(kernel) for kernel in kernels]
         plan, constants = assemble(graph, storage, kernels, target.kind)
@@ -104,10 +105,16 @@ def choose_target(options: CompileOptions) -> Target:
 
 
 def _compile_configs(
-    draft: Draft, symbols: tuple[Var, ...], builder: Builder, trace: Trace
+    draft: Draft,
+    symbols: tuple[Var, ...],
+    builder: Builder,
+    trace: Trace,
+    known: dict[str, list[Candidate]],
 ) -> Iterator[Kernel]:
-    """The kernel with the best config; then, if they are asked for, with the others."""
-    for scheduled in schedules(draft.problem, builder.target):
+    """The kernel with the best config; then, if they are asked for, with the others. known: the
+    candidates of the problems of this graph so far.
+    """
+    for scheduled in schedules(draft.problem, builder.target, known):
         trace.configs(partial(config_text, draft.problem, scheduled, builder.target))
         yield compile_kernel(draft, scheduled, symbols, builder, trace)
 

@@ -277,6 +277,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, required=True)
     args = parser.parse_args()
     models = [named(model, args.image) for model in args.models]
+    zoo_models = [model for model in args.models if not Path(model).is_file()]
+    models += [(f"{m} float16", zoo.path(m, image=args.image, form="float16")) for m in zoo_models]
     with Device() as device:
         return Session(device, args).run(models)
 

@@ -12,8 +12,8 @@ from benchmarks.gpu.runner import Step
 
 TINY_MODEL = "tiny.onnx"  # written by step "zoo"
 MODELS = (
-    "resnet50", "squeezenet", "densenet121", "inception_v1", "inception_v2", "shufflenet", "vgg19",
-    "bvlc_alexnet", "zfnet512",
+    "resnet50", "bert", "mobilenet_v2", "inception_v3", "gpt2", "densenet121", "squeezenet",
+    "inception_v1", "inception_v2", "shufflenet", "vgg19", "bvlc_alexnet", "zfnet512",
 )  # fmt: skip
 
 

@@ -88,9 +88,9 @@ class Importer:
             raise Unsupported(label, f"malformed node ({type(error).__name__}: {error})") from error
         results = result if isinstance(result, tuple) else (result,)
         for name, entry in zip(node.outputs, results, strict=False):
-            if name:
+            if name and entry is not None:
                 self.entries[name] = entry
-        for name in node.outputs[len(results) :]:
+        for name in (name for name in node.outputs if name and name not in self.entries):
             self.missing[name] = f"output {name!r} of {node.op_type} {label!r} is not supported"
 
     def finish(self, inputs: Sequence[Value], outputs: Sequence[str]) -> Graph:

@@ -152,9 +152,9 @@ def lp_normalization(ctx: Context) -> Value:
 
 
 @onnx_op("SkipLayerNormalization", domain=MICROSOFT)
-def skip_layer_normalization(ctx: Context) -> Value:
-    """layer_norm(x + skip [+ bias]); the sum as fourth output is not supported."""
+def skip_layer_normalization(ctx: Context) -> tuple[Value | None, ...]:
+    """layer_norm(x + skip [+ bias]); the fourth output is the sum, those between we have not."""
     x = ctx.emit("add", ctx.value(0), ctx.value(1))
     x = ctx.emit("add", x, ctx.value(4)) if ctx.has(4) else x
     vectors = [ctx.value(2)] + ([ctx.value(3)] if ctx.has(3) else [])
-    return _normalise_rows(ctx, "layer_norm", x, vectors, x.type.rank - 1)
+    return _normalise_rows(ctx, "layer_norm", x, vectors, x.type.rank - 1), None, None, x

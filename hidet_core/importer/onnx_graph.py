@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from hidet_core.ir.dtypes import bf16
+
 OnnxShape = tuple[int | str | None, ...]
 
 
@@ -70,7 +72,7 @@ def from_model(model: Any) -> OnnxGraph:
     for info in (*graph.input, *graph.value_info, *graph.output):
         values[info.name] = _typed_value(info)
     for tensor in graph.initializer:
-        array = numpy_helper.to_array(tensor)
+        array = _array(numpy_helper.to_array(tensor))
         values[tensor.name] = OnnxValue(
             tensor.name, tensor.data_type, tuple(array.shape), array, is_constant=True
         )
@@ -82,6 +84,11 @@ def from_model(model: Any) -> OnnxGraph:
     inputs = tuple(info.name for info in graph.input if info.name not in initialized)
     outputs = tuple(info.name for info in graph.output)
     return OnnxGraph(graph.name, nodes, values, inputs, outputs, opsets)
+
+
+def _array(array: np.ndarray) -> np.ndarray:
+    """bfloat16, which onnx has as a dtype of ml_dtypes, as we have it."""
+    return array.view(np.uint16).view(bf16.numpy) if array.dtype.name == "bfloat16" else array
 
 
 def _typed_value(info: Any) -> OnnxValue:
@@ -104,7 +111,7 @@ def _node(number: int, node: Any, opsets: Mapping[str, int], onnx: Any, helper: 
             has_subgraph = True
             continue
         if attribute.type == onnx.AttributeProto.TENSOR:
-            value = helper.to_array(value)
+            value = _array(helper.to_array(value))
         attributes[attribute.name] = value
     version = opsets.get(domain, 1)
     if onnx.defs.has(node.op_type, version, domain):

@@ -69,6 +69,8 @@ class Heads:
         if not self.has_mask:
             return False
         shape = self.problem.inputs[3].shape
+        if not shape:
+            return False
         return not is_const(shape[-1], 1) and (len(shape) < 2 or is_const(shape[-2], 1))
 
     def mask_number(self, batch: Sequence[Expr], key: Expr) -> Expr:

@@ -15,7 +15,7 @@ from .cpu import TEMPLATES as CPU_TEMPLATES
 from .cuda import TEMPLATES as CUDA_TEMPLATES
 from .problem import Problem, Scheduled
 from .template import Template
-from .tuned import Best, find
+from .tuned import Best, find, problem_key
 
 # by kind of target; the order is that in which templates are asked
 TEMPLATES: dict[str, tuple[Template, ...]] = {"cpu": CPU_TEMPLATES, "cuda": CUDA_TEMPLATES}
@@ -60,13 +60,21 @@ def candidates(problem: Problem, target: Target) -> list[Candidate]:
     return sorted(found, key=lambda candidate: candidate.cost)
 
 
-def schedules(problem: Problem, target: Target) -> Iterator[Scheduled]:
-    """The problem's program with each config, best first: the compiler may reject some. Raises
-    Unsupported where there is none.
+def schedules(
+    problem: Problem, target: Target, known: dict[str, list[Candidate]] | None = None
+) -> Iterator[Scheduled]:
+    """The problem's program with each config, best first: the compiler may reject some. known: the
+    candidates of problems for this target by their key, to which those of this one are added.
+    Raises Unsupported where there is none.
     """
-    found = candidates(problem, target)
-    best = find(problem, target.name)
-    if best is not None:  # a stable sort: the others keep their order
-        found.sort(key=lambda candidate: candidate.names != best)
+    key = problem_key(problem)
+    found = None if known is None else known.get(key)
+    if found is None:
+        found = candidates(problem, target)
+        best = find(key, target.name)
+        if best is not None:  # a stable sort: the others keep their order
+            found.sort(key=lambda candidate: candidate.names != best)
+        if known is not None:
+            known[key] = found
     for _, template, config in found:
         yield template.build(problem, config, target)

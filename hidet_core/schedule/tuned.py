@@ -47,15 +47,17 @@ def problem_key(problem: Problem) -> str:
     ]
     attrs = [f"{key}={problem.attrs[key]}" for key in sorted(problem.attrs)]
     flags = [name for name in ("exact", "tf32") if _flag(problem, name)]
-    body = stable_hash(problem.definitions, (Var, Buffer))[:HASH_DIGITS]
-    what = [body] if problem.op == "injective" else []
+    what = []
+    if problem.op == "injective":
+        what = [stable_hash(problem.definitions, (Var, Buffer))[:HASH_DIGITS]]
     return " ".join([problem.op, *attrs, *what, *inputs, "->", _tensor(problem.output), *flags])
 
 
-def find(problem: Problem, target: str) -> Best | None:
-    """The tuned schedule of a problem on the target of that name; None: none was measured."""
-    known = table(target)
-    return known.get(problem_key(problem)) if known else None
+def find(key: str, target: str) -> Best | None:
+    """The tuned schedule of the problem of that key on the target of that name; None: none was
+    measured.
+    """
+    return table(target).get(key)
 
 
 @functools.cache

@@ -1,4 +1,6 @@
-"""The light zoo in float16 on the CPU, against float32 with the same weights."""
+"""Networks of the light zoo in float16 on the CPU, against float32 with the same weights (on the
+emulated GPU: cuda/test_float16.py).
+"""
 
 import pytest
 
@@ -6,13 +8,11 @@ from hidet_ep import validate
 from hidet_ep.validate import Request
 from tests.zoo.cuda.accept import IMAGES
 
-FAST = ("shufflenet", "squeezenet")
+MODELS = ("resnet50", "shufflenet", "squeezenet")
 SEED = 1  # of the image: some bring resnet50's softmax near a tie, which float16 decides by chance
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=() if n in FAST else pytest.mark.slow) for n in IMAGES]
-)
+@pytest.mark.parametrize("name", MODELS)
 def test_model_is_right(name):
     request = Request(dtype="float16", image=IMAGES[name], seed=SEED, threads=2)
     verdict = validate.validate(name, request)

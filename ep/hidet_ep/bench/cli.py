@@ -28,8 +28,8 @@ def parser(prog: str | None = None) -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    zoo_names = ", ".join(zoo.names())
-    args.add_argument("models", nargs="*", help=f"files, or: {zoo_names} (default: all of these)")
+    zoo_names = ", ".join((*zoo.names(), *zoo.written()))
+    args.add_argument("models", nargs="*", help=f"files, or: {zoo_names} (default: the first nine)")
     args.add_argument(
         "--providers",
         nargs="+",
@@ -42,6 +42,7 @@ def parser(prog: str | None = None) -> argparse.ArgumentParser:
     add("--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: all cores")
     add("--batch", type=int, default=1, help="batch of zoo models, size of symbolic dims")
     add("--image", type=int, default=224, help="image size of zoo models")
+    add("--dtype", choices=("float32", "float16"), default="float32", help="of zoo models")
     add("--seed", type=int, default=0)
     add("--seconds", type=float, default=3.0, help="timed seconds of each model and provider")
     add("--tolerance", type=float, default=1e-3, help="allowed error of the output's scale")
@@ -66,6 +67,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         tolerance=args.tolerance,
         creation=not args.no_creation,
         io=args.io,
+        dtype=args.dtype,
         cold=args.cold,
     )
     try:

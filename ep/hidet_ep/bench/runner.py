@@ -27,7 +27,8 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Settings:
-    """How to measure. batch: size of zoo models, and of symbolic dims of model files.
+    """How to measure. batch: size of zoo models, and of symbolic dims of model files. dtype: of zoo
+    models, float32 or float16.
 
     io: where tensors are between the runs of providers on a GPU, "host" or "device". cold: other
     data lies in the GPU's L2 when a run begins.
@@ -43,6 +44,7 @@ class Settings:
     creation: bool = True
     io: str = "device"
     cold: bool = False
+    dtype: str = "float32"
 
 
 @dataclass
@@ -88,17 +90,23 @@ def benchmark_model(model: str, providers: Sequence[Provider], settings: Setting
     _time(candidates, settings)
     if settings.creation:
         _measure_creation(path, candidates, settings)
-    name = model if model in zoo.names() else path.stem
+    name = path.stem
+    if model in _zoo():
+        name = model if settings.dtype == "float32" else f"{model} {settings.dtype}"
     results = tuple(candidate.result for candidate in candidates)
     return ModelReport(name, settings.batch, len(loaded.graph.node), results)
 
 
+def _zoo() -> tuple[str, ...]:
+    return (*zoo.names(), *zoo.written())
+
+
 def model_path(model: str, settings: Settings) -> Path:
-    if model in zoo.names():
-        return zoo.path(model, settings.seed, settings.batch, settings.image)
+    if model in _zoo():
+        return zoo.path(model, settings.seed, settings.batch, settings.image, settings.dtype)
     path = Path(model)
     if not path.is_file():
-        known = ", ".join(zoo.names())
+        known = ", ".join(_zoo())
         raise ValueError(f"model {model!r} is neither a file nor in the zoo ({known})")
     return path
 

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from hidet_core.base.errors import require
 from hidet_core.compute.dims import product
 from hidet_core.ir.dtypes import f32
-from hidet_core.ir.expr import Expr, cast, eq, minimum, select, unary, wrap
+from hidet_core.ir.expr import Expr, eq, minimum, select, unary, wrap
+from hidet_core.ir.widen import narrowed
 from hidet_core.lang import (
     Tensor,
     barrier,
@@ -349,4 +350,4 @@ class _Block:
         for lane in elements(vector):
             index = (*self.batch, query, column + lane)
             value = self.heads.result(index, self.mixed[i, c + lane], total)
-            Tensor(out)[index] = cast(value, out.dtype)
+            Tensor(out)[index] = narrowed(value, out.dtype)

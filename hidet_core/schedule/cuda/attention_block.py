@@ -21,7 +21,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hidet_core.ir.dtypes import bf16, f16, f32, u32
-from hidet_core.ir.expr import Expr, cast, eq, is_const, load, minimum, select, unary, wrap
+from hidet_core.ir.expr import Expr, eq, is_const, load, minimum, select, unary, wrap
+from hidet_core.ir.widen import narrowed
 from hidet_core.lang import (
     Tensor,
     barrier,
@@ -324,4 +325,4 @@ class Block:
         for side in elements(2):
             index = (*self.batch, query, c * COLS + self.pair + side)
             value = self.heads.result(index, self.mixed[c, e + side], total)
-            Tensor(out)[index] = cast(value, out.dtype)
+            Tensor(out)[index] = narrowed(value, out.dtype)

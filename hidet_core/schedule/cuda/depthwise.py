@@ -17,6 +17,7 @@ from hidet_core.base.errors import require
 from hidet_core.compute.dims import Dim, product, simplify
 from hidet_core.ir.dtypes import f32
 from hidet_core.ir.expr import Expr, cast, is_const, minimum, wrap
+from hidet_core.ir.widen import narrowed
 from hidet_core.lang import (
     Tensor,
     build,
@@ -252,5 +253,5 @@ class _Tile:
                 at = (self.row + i, self.col + j)
                 with when((at[0] < wrap(height)) & (at[1] < wrap(width))):
                     for lane in elements(config.vector):
-                        value = cast(self.sums[i * config.across + j, lane], self.out.dtype)
+                        value = narrowed(self.sums[i * config.across + j, lane], self.out.dtype)
                         Tensor(self.out)[(self.image, *at, self.channel + lane)] = value

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from hidet_core.base.errors import require
 from hidet_core.ir.dtypes import f32
 from hidet_core.ir.expr import Const, Expr, cast, select, wrap
+from hidet_core.ir.widen import narrowed
 from hidet_core.lang import (
     Tensor,
     barrier,
@@ -277,7 +278,7 @@ class _Block:
             with when((number < results) & (first + n < wrap(view.cols))):
                 value = self._total(parts, m, n)
                 view.out.store(
-                    view.out.row(group, m), first + n, cast(value, view.out.buffer.dtype)
+                    view.out.row(group, m), first + n, narrowed(value, view.out.buffer.dtype)
                 )
 
     def _total(self, parts: Tensor, m: Expr, n: Expr) -> Expr:

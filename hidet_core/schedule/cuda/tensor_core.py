@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from hidet_core.base.errors import require
 from hidet_core.compute.dims import product
 from hidet_core.ir.dtypes import bf16, f16, f32
-from hidet_core.ir.expr import Expr, cast, minimum, wrap
+from hidet_core.ir.expr import Expr, minimum, wrap
+from hidet_core.ir.widen import narrowed
 from hidet_core.lang import (
     barrier,
     build,
@@ -54,7 +55,7 @@ SHAPE_BYTES = 32  # of a row of its depth
 GROUP = 8  # rows of blocks that run at about the same time, so that they share b's tiles in L2
 MOST_STAGES = 6
 OTHER_REGISTERS = 44  # of a thread, for addresses and loops
-PLACE_REGISTERS = 2  # for where a line lies
+PART_REGISTERS = 24  # for where parts of k lie
 ISSUED = 4  # instructions of warps that a multiprocessor starts in a cycle
 SHARED_BYTES = 128.0  # of shared memory that a multiprocessor reads or writes in a cycle
 COPY_SLOTS = 4  # instructions for a copy
@@ -100,7 +101,8 @@ class MmaConfig(Config):
     def registers(self) -> int:
         """An estimate: sums, fragments of a step and of the next, where lines lie."""
         fragments = 2 * (4 * self.products[0] + 2 * self.products[1])
-        return self.sums + fragments + OTHER_REGISTERS
+        parts = PART_REGISTERS if self.splits > 1 else 0
+        return self.sums + fragments + parts + OTHER_REGISTERS
 
     def shared_bytes(self, element: int) -> int:
         return self.stages * self.block_k * (self.block_m + self.block_n) * element
@@ -336,5 +338,5 @@ class TileSums:
         for step in range(0, 2, vector):
             with when(n + step < wrap(self.view.cols)):
                 for lane in elements(vector):
-                    value = cast(self.sums[i, j + step + lane], dtype)
+                    value = narrowed(self.sums[i, j + step + lane], dtype)
                     out.store(place, n + step + lane, value)

@@ -106,3 +106,11 @@ def test_symbolic_sizes_follow_the_batch(tiny, monkeypatch):
     benchmark([str(tiny)], [CPU], Settings(**{**vars(QUICK), "batch": 5}), say=quiet)
     assert seen["feeds"]["x"].shape == (5, 4)
     assert onnx.load(tiny).graph.input[0].type.tensor_type.shape.dim[0].dim_param == "N"
+
+
+def test_models_of_the_zoo_in_float16():
+    settings = Settings(**{**vars(QUICK), "image": 64, "dtype": "float16"})
+    report = benchmark(["squeezenet"], [CPU], settings, say=quiet)
+    assert report.models[0].model == "squeezenet float16"
+    (value,) = onnx.load(runner.model_path("squeezenet", settings)).graph.input
+    assert value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT16

@@ -2,8 +2,12 @@
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
-from tests.hidet_core.importer.one_node import Case, check
+from hidet_core.graph.reference import run_graph
+from hidet_core.ir.dtypes import bf16
+from hidet_core.ir.halves import as_dtype
+from tests.hidet_core.importer.one_node import Case, check, compare, import_model
 
 
 def ints(*values):
@@ -87,3 +91,37 @@ ROWS = [
 @pytest.mark.parametrize("case", [*PRODUCTS, *REDUCTIONS, *ROWS], ids=str)
 def test_matches_onnx_runtime(case):
     check(case)
+
+
+@pytest.mark.parametrize("outputs", [["y", "", "", "s"], ["y"]], ids=len)
+def test_the_residual_sum_of_a_skip_layer_norm(outputs):
+    """Its fourth output; what is between them may be left out."""
+    inputs = ["x", "skip", "scale", "shift"]
+    node = helper.make_node(
+        "SkipLayerNormalization", inputs, outputs, domain="com.microsoft", epsilon=1e-5
+    )
+    rng = np.random.default_rng(5)
+    shapes = dict(zip(inputs, [(2, 3, 8), (2, 3, 8), (8,), (8,)], strict=True))
+    feeds = {key: rng.standard_normal(s).astype(np.float32) for key, s in shapes.items()}
+    infos = [helper.make_tensor_value_info(k, 1, s) for k, s in shapes.items()]
+    results = [helper.make_tensor_value_info(k, 1, (2, 3, 8)) for k in outputs if k]
+    graph = helper.make_graph([node], "g", infos, results)
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    compare(helper.make_model(graph, opset_imports=opsets, ir_version=10), feeds)
+
+
+def test_bfloat16_constants():
+    """As onnx has them, in the dtype of ml_dtypes."""
+    half = helper.make_tensor("w", TensorProto.BFLOAT16, [3], [1.5, -2.0, 3.25])
+    nodes = [
+        helper.make_node("Add", ["x", "w"], ["h"]),
+        helper.make_node("Cast", ["h"], ["y"], to=TensorProto.FLOAT),
+    ]
+    x = helper.make_tensor_value_info("x", TensorProto.BFLOAT16, [3])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [3])
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", [x], [y], [half]), opset_imports=[helper.make_opsetid("", 17)]
+    )
+    feeds = {"x": as_dtype([1.0, 2.0, 4.0], bf16)}
+    for graph in import_model(model):
+        np.testing.assert_array_equal(run_graph(graph, feeds)["y"], [2.5, 0.0, 7.25])

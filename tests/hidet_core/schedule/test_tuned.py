@@ -12,7 +12,7 @@ from hidet_core.graph.graph import consumers
 from hidet_core.graph.groups import form_groups
 from hidet_core.graph.storage import plan_storage
 from hidet_core.ir.dtypes import f32
-from hidet_core.schedule import tuned
+from hidet_core.schedule import choose, tuned
 from hidet_core.schedule.choose import candidates, schedules
 from hidet_core.stages import CompileOptions, draft_group
 from hidet_core.target import AVX2, CUDAS
@@ -112,7 +112,16 @@ def test_tables_of_other_targets_and_problems_do_not_count(tables):
     tables("sm_80", {tuned.problem_key(this): last})
     tables(SM_90A.name, {tuned.problem_key(problem(m=M + 1)): last})
     assert next(schedules(this, SM_90A)).config == candidates(this, SM_90A)[0].names.config
-    assert tuned.find(this, AVX2.name) is None
+    assert tuned.find(tuned.problem_key(this), AVX2.name) is None
+
+
+def test_equal_problems_of_a_graph_are_looked_at_once(monkeypatch):
+    asked, known = [], {}
+    monkeypatch.setattr(choose, "candidates", lambda *a: asked.append(a) or candidates(*a))
+    texts = [next(schedules(problem(), SM_90A, known)).config for _ in range(2)]
+    assert texts[0] == texts[1] and len(asked) == 1
+    next(schedules(problem(m=4 * M), SM_90A, known))
+    assert len(asked) == len(known) == 2
 
 
 def test_another_schema_is_refused(tables):

@@ -7,6 +7,7 @@ import pytest
 
 from hidet_core.base.errors import Rejected
 from hidet_core.codegen.cuda import kernel_text
+from hidet_core.ir.dtypes import f16
 from hidet_core.ir.printer import text
 from hidet_core.schedule.choose import TEMPLATES, candidates, templates_for
 from hidet_core.target import CUDAS
@@ -23,6 +24,13 @@ PROBLEMS = {
     "batched matmul": lambda net: net.matmul(net.x(2, 33, 9), net.x(2, 9, 40)),
     "elementwise": lambda net: net.add(net.tanh(net.x(6, 40)), net.x(40)),
     "transpose": lambda net: net.transpose(net.tanh(net.x(3, 35, 19)), perm=(2, 0, 1)),
+    "attention": lambda net: net.attention(
+        *(net.x(2, 19, 8, dtype=f16) for _ in range(3)),
+        scale=0.3,
+        causal=True,
+        fill=0.0,
+        zero_nan=False,
+    ),
     "reduce": lambda net: net.reduce(net.x(5, 37), op="max", axes=(1,), keepdims=True),
     "softmax": lambda net: net.softmax(net.x(7, 37)),
     "lrn": lambda net: net.lrn(net.x(1, 2, 37), size=5, alpha=0.1, beta=0.75, bias=1.0),
