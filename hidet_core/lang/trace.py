@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -87,27 +88,34 @@ def close(stmts: list[Stmt]) -> Stmt:
     return body
 
 
-_stack: list[Builder] = []
+class _Writing(threading.local):
+    """The programs that this thread is writing, one inside the other: threads compile at once."""
+
+    def __init__(self) -> None:
+        self.builders: list[Builder] = []
+
+
+_writing = _Writing()
 
 
 def current() -> Builder:
     """The program being written. Raises ProgramError outside one."""
-    if not _stack:
+    if not _writing.builders:
         raise ProgramError(
             where(), "no program is being written: use this inside a function marked @program"
         )
-    return _stack[-1]
+    return _writing.builders[-1]
 
 
 @contextmanager
 def writing(name: str) -> Iterator[Builder]:
     """Write a program: statements go to this builder until the block ends."""
     builder = Builder(name)
-    _stack.append(builder)
+    _writing.builders.append(builder)
     try:
         yield builder
     finally:
-        _stack.pop()
+        _writing.builders.pop()
     if len(builder.blocks) != 1:
         what, place = builder.open[-1]
         raise ProgramError(place, f"this {what} was left early: break or return inside")

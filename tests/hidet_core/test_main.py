@@ -86,7 +86,7 @@ def test_opt_wants_to_know_which_program(file, capsys):
 @pytest.mark.parametrize(
     ("content", "arguments", "why"),
     [
-        (PROGRAM, ["-p", "flatten"], "allowed: expand_mapping, flatten_index"),
+        (PROGRAM, ["-p", "flatten"], "allowed: widen_halves, expand_mapping, flatten_index"),
         ("x = 1", [], "defines no program"),
         (PROGRAM.replace("ceildiv(y", "ceildiv(z"), [], "fill.py:7: NameError: name 'z'"),
     ],
