@@ -141,7 +141,7 @@ def _kernels(reports: Sequence[GraphReport]) -> int | None:
 def _problems(verdict: Verdict, tolerance: float, elsewhere: Sequence[str]) -> tuple[str, ...]:
     found = []
     if not verdict.max_error <= tolerance:
-        found.append(f"error {verdict.max_error:.1e} of the output's scale > {tolerance:.0e}")
+        found.append(f"error {verdict.max_error:.2e} of the output's scale > {tolerance:.2e}")
     if verdict.claimed < CLAIMED_AT_LEAST * verdict.nodes or not verdict.nodes:
         share = percent(verdict.claimed / max(verdict.nodes, 1))
         found.append(f"claims {share} of the nodes; elsewhere: {', '.join(elsewhere)}")

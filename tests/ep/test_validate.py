@@ -48,7 +48,7 @@ def test_a_wrong_output_is_found_in_any_batch(monkeypatch):
 
     monkeypatch.setattr(validate, "_run_all", spoil_the_last)
     verdict = validate.validate("squeezenet", Request(image=64, batches=(1, 2)), CPU)
-    assert verdict.problems == ("error 1.0e-02 of the output's scale > 1e-03",)
+    assert verdict.problems == ("error 1.00e-02 of the output's scale > 1.00e-03",)
 
 
 def test_too_few_nodes_claimed_is_a_problem(monkeypatch):

@@ -16,11 +16,14 @@ IMAGES = {
     "zfnet512": 64,
 }
 RUNS = 2
+# Of the image in float16: others bring the largest logits of resnet50 so near to each other that its
+# softmax tells what was rounded where (errors of 0.03 to 0.4, on CPUs and GPUs alike).
+HALF_SEED = 3
 
 
-def accept(name, dtype):
+def accept(name, dtype, seed=0):
     """Right outputs, all nodes in kernels of ours, and the second run replays a graph."""
-    request = Request(target="cuda", dtype=dtype, image=IMAGES[name], runs=RUNS)
+    request = Request(target="cuda", dtype=dtype, image=IMAGES[name], seed=seed, runs=RUNS)
     with Counted() as counted:
         verdict = validate(name, request)
     assert not verdict.problems

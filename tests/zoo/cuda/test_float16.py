@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.zoo.cuda.accept import IMAGES, accept
+from tests.zoo.cuda.accept import HALF_SEED, IMAGES, accept
 
 
 @pytest.mark.parametrize("name", IMAGES)
 def test_a_model_of_the_zoo(name):
-    accept(name, "float16")
+    accept(name, "float16", HALF_SEED)
