@@ -16,7 +16,7 @@ IMAGES = {
     "zfnet512": 64,
 }
 RUNS = 2
-# Of the image in float16: others bring the largest logits of resnet50 so near to each other that its
+# Of the image in float16: others bring the largest logits of resnet50 so close together that its
 # softmax tells what was rounded where (errors of 0.03 to 0.4, on CPUs and GPUs alike).
 HALF_SEED = 3
 
