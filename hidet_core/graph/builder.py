@@ -19,7 +19,7 @@ from hidet_core.compute.dims import Dim, Shape, same_shape, simplify
 from hidet_core.compute.types import TensorType
 from hidet_core.ir.dtypes import from_numpy
 from hidet_core.ir.expr import Var, is_const
-from hidet_core.ir.halves import as_dtype
+from hidet_core.ir.halves import as_dtype, single
 from hidet_core.ops import find_op
 
 from .graph import Graph, Operator, Value, freeze_attrs
@@ -74,6 +74,13 @@ class GraphBuilder:
     def scalar(self, number: Any, like: Value) -> Value:
         """A constant without dims, of the dtype of another value."""
         return self.constant(as_dtype(np.asarray(number), like.type.dtype), "scalar")
+
+    def number(self, value: Value) -> float | None:
+        """The element of a constant of one element, None for any other value."""
+        array = self.constants.get(value)
+        if array is None or array.size != 1:
+            return None
+        return float(single(array).reshape(-1)[0])
 
     def emit(self, op: str, /, *inputs: Value, name: str | None = None, **attrs: Any) -> Value:
         """The output of a new operator of one output."""

@@ -38,7 +38,9 @@ def _reduce(ctx: Context, op: str, since_input: int) -> Entry:
         axes = tuple(range(x.type.rank))
     if x.type.dtype.is_bool:
         x = ctx.fail("reductions of bool are not supported")
-    return ctx.emit("reduce", x, op=op, axes=axes, keepdims=keepdims) if axes else x
+    if not axes:  # a scalar: of one element, which some reductions change all the same
+        x, axes, keepdims = ctx.builder.reshape(x, (1,)), (0,), False
+    return ctx.emit("reduce", x, op=op, axes=axes, keepdims=keepdims)
 
 
 def _arg(ctx: Context, op: str) -> Value:

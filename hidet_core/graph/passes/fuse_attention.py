@@ -109,7 +109,7 @@ class _Matcher:
         cond, zero, p = made.inputs
         test = self._made(cond)
         is_guard = test is not None and test.op.name == "isnan" and test.inputs[0] is p
-        return p if is_guard and self._number(zero) == 0 else None
+        return p if is_guard and self.builder.number(zero) == 0 else None
 
     def _is_free(self, made: Operator) -> bool:
         """A reshape of batch dims, or a cast between floats."""
@@ -117,10 +117,6 @@ class _Matcher:
         if made.op.name == "reshape":
             return source.rank >= 2 and same_shape(source.shape[-2:], result.shape[-2:])
         return made.op.name == "cast" and source.dtype.is_float and result.dtype.is_float
-
-    def _number(self, value: Value) -> float | None:
-        array = self.builder.constants.get(value)
-        return float(array.reshape(-1)[0]) if array is not None and array.size == 1 else None
 
     def _scores(self, value: Value) -> tuple[_Scores, Operator] | None:
         """From the softmax's input up to the first product."""
@@ -152,9 +148,9 @@ class _Matcher:
         if made.op.name not in ("mul", "div"):
             return None
         x, other = made.inputs
-        factor = self._number(other)
+        factor = self.builder.number(other)
         if factor is None and made.op.name == "mul":
-            x, factor = other, self._number(x)
+            x, factor = other, self.builder.number(x)
         if factor is None or factor == 0 or not math.isfinite(factor):
             return None
         return x, factor if made.op.name == "mul" else 1 / factor
@@ -171,7 +167,7 @@ class _Matcher:
         if scores.kept is not None:
             return None
         for x, other, drops in ((a, b, False), (b, a, True)):
-            fill = self._number(other)
+            fill = self.builder.number(other)
             if fill is not None and self._leads_to_product(x) and self._covers(x, made, scores):
                 known = replace(scores, kept=cond, drops=drops, fill=fill * scores.scale)
                 return replace(known, batch=x.type.shape[:-2]), x
