@@ -9,6 +9,7 @@ from . import (
     linear,
     normalisation,
     reduction,
+    scatter,
     shape,
     spatial,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "linear",
     "normalisation",
     "reduction",
+    "scatter",
     "shape",
     "spatial",
 ]

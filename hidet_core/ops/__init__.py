@@ -12,6 +12,7 @@ from . import (
     normalise,
     pool,
     reductions,
+    scatter,
     views,
 )
 from .registry import OPS, OpDef, find_op
@@ -30,5 +31,6 @@ __all__ = [
     "normalise",
     "pool",
     "reductions",
+    "scatter",
     "views",
 ]
