@@ -12,6 +12,7 @@ from . import (
     shape,
     spatial,
 )
+from .describe import OperatorSupport, describe_operators
 from .importer import explain_graph, explain_node, import_subgraph
 from .onnx_graph import OnnxGraph, OnnxNode, OnnxValue, from_model
 
@@ -19,9 +20,11 @@ __all__ = [
     "OnnxGraph",
     "OnnxNode",
     "OnnxValue",
+    "OperatorSupport",
     "activation",
     "basic",
     "convolution",
+    "describe_operators",
     "einsum",
     "explain_graph",
     "explain_node",
