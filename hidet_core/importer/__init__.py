@@ -13,6 +13,7 @@ from . import (
     shape,
     spatial,
 )
+from .describe import OperatorSupport, describe_operators
 from .importer import explain_graph, explain_node, import_subgraph
 from .onnx_graph import OnnxGraph, OnnxNode, OnnxValue, from_model
 
@@ -20,9 +21,11 @@ __all__ = [
     "OnnxGraph",
     "OnnxNode",
     "OnnxValue",
+    "OperatorSupport",
     "activation",
     "basic",
     "convolution",
+    "describe_operators",
     "einsum",
     "explain_graph",
     "explain_node",
