@@ -7,7 +7,7 @@ positions side by side.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hidet_core.compute.dims import product
@@ -56,19 +56,15 @@ class Scatter(Template):
         return LAUNCH_NS + waves * cycles / target.clock_ghz
 
     def build(self, problem: Problem, config: ScatterConfig, target: Cuda) -> Scheduled:
-        lines, parts = lines_of(problem), config.parts
-        count = product(lines.lines)
+        lines = lines_of(problem)
+        workers = product(lines.lines) * config.parts
         buffers = (*problem.inputs, problem.output)
         with build(problem.name, buffers, scalars_of(*buffers)) as slot:
-            for (block,) in parallel(ceildiv(count * parts, THREADS)):
+            for (block,) in parallel(ceildiv(workers, THREADS)):
                 for thread in threads(THREADS):
                     worker = let("worker", block * THREADS + thread)
-                    with when(worker < wrap(count) * parts):
-                        if _along_memory(lines):
-                            number, part = worker // parts, worker % parts
-                        else:
-                            number, part = worker % wrap(count), worker // wrap(count)
-                        _write(lines, unravel(number, lines.lines), let("part", part), parts)
+                    with when(worker < wrap(workers)):
+                        _work(lines, worker, config.parts)
         return Scheduled(slot.program, {}, str(config))
 
 
@@ -79,8 +75,14 @@ def _along_memory(lines: Lines) -> bool:
     return all(last is not mark for mark in marks)
 
 
-def _write(lines: Lines, line: Sequence[Expr], part: Expr, parts: int) -> None:
-    """Positions part, part + parts, ... of a line."""
+def _work(lines: Lines, worker: Expr, parts: int) -> None:
+    """Positions part, part + parts, ... of the worker's line."""
+    count = wrap(product(lines.lines))
+    if _along_memory(lines):
+        number, part = worker // parts, worker % parts
+    else:
+        number, part = worker % count, worker // count
+    line, part = unravel(number, lines.lines), let("part", part)
     out, data = Tensor(lines.out), Tensor(lines.data)
     for k in range_((wrap(lines.positions) - part + (parts - 1)) // parts, "p"):
         index = lines.index(line, part + k * parts)
