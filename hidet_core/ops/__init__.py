@@ -12,7 +12,9 @@ from . import (
     normalise,
     pool,
     reductions,
+    scan,
     scatter,
+    sort,
     views,
 )
 from .registry import OPS, OpDef, find_op
@@ -31,6 +33,8 @@ __all__ = [
     "normalise",
     "pool",
     "reductions",
+    "scan",
     "scatter",
+    "sort",
     "views",
 ]
