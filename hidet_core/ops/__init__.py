@@ -5,6 +5,7 @@ from . import (
     activations,
     arithmetic,
     attention,
+    cache,
     conv,
     gather,
     layout,
@@ -12,6 +13,7 @@ from . import (
     normalise,
     pool,
     reductions,
+    rotary,
     views,
 )
 from .registry import OPS, OpDef, find_op
@@ -22,6 +24,7 @@ __all__ = [
     "activations",
     "arithmetic",
     "attention",
+    "cache",
     "conv",
     "find_op",
     "gather",
@@ -30,5 +33,6 @@ __all__ = [
     "normalise",
     "pool",
     "reductions",
+    "rotary",
     "views",
 ]
