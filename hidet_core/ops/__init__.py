@@ -11,6 +11,7 @@ from . import (
     matmul,
     normalise,
     pool,
+    quantization,
     reductions,
     views,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "matmul",
     "normalise",
     "pool",
+    "quantization",
     "reductions",
     "views",
 ]
