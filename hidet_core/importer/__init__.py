@@ -11,9 +11,11 @@ from . import (
     qlinear,
     quantization,
     reduction,
+    scatter,
     shape,
     spatial,
 )
+from .describe import OperatorSupport, describe_operators
 from .importer import explain_graph, explain_node, import_subgraph
 from .onnx_graph import OnnxGraph, OnnxNode, OnnxValue, from_model
 
@@ -21,9 +23,11 @@ __all__ = [
     "OnnxGraph",
     "OnnxNode",
     "OnnxValue",
+    "OperatorSupport",
     "activation",
     "basic",
     "convolution",
+    "describe_operators",
     "einsum",
     "explain_graph",
     "explain_node",
@@ -35,6 +39,7 @@ __all__ = [
     "qlinear",
     "quantization",
     "reduction",
+    "scatter",
     "shape",
     "spatial",
 ]

@@ -13,6 +13,7 @@ from . import (
     pool,
     quantization,
     reductions,
+    scatter,
     views,
 )
 from .registry import OPS, OpDef, find_op
@@ -32,5 +33,6 @@ __all__ = [
     "pool",
     "quantization",
     "reductions",
+    "scatter",
     "views",
 ]
