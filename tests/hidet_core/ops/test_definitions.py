@@ -11,7 +11,7 @@ from hidet_core.base.errors import CompilerBug, Unsupported
 from hidet_core.compute.classify import is_elementwise_in, is_injective
 from hidet_core.compute.evaluate import evaluate
 from hidet_core.compute.types import TensorType, tensor_type
-from hidet_core.ir.dtypes import boolean, f32, i32, u8, i64
+from hidet_core.ir.dtypes import boolean, f32, i32, i64, u8
 from hidet_core.ir.expr import Buffer, Var, wrap
 from hidet_core.ops import OPS, find_op
 from hidet_core.ops.registry import OpDef, register
