@@ -10,12 +10,16 @@ from . import (
     indexing,
     linear,
     normalisation,
+    qlinear,
+    quantization,
     reduction,
     residual,
+    scatter,
     shape,
     spatial,
     transformers,
 )
+from .describe import OperatorSupport, describe_operators
 from .importer import explain_graph, explain_node, import_subgraph
 from .onnx_graph import OnnxGraph, OnnxNode, OnnxValue, from_model
 
@@ -23,10 +27,12 @@ __all__ = [
     "OnnxGraph",
     "OnnxNode",
     "OnnxValue",
+    "OperatorSupport",
     "activation",
     "attention",
     "basic",
     "convolution",
+    "describe_operators",
     "einsum",
     "explain_graph",
     "explain_node",
@@ -36,8 +42,11 @@ __all__ = [
     "indexing",
     "linear",
     "normalisation",
+    "qlinear",
+    "quantization",
     "reduction",
     "residual",
+    "scatter",
     "shape",
     "spatial",
     "transformers",

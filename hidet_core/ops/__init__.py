@@ -12,8 +12,10 @@ from . import (
     matmul,
     normalise,
     pool,
+    quantization,
     reductions,
     rotary,
+    scatter,
     views,
 )
 from .registry import OPS, OpDef, find_op
@@ -32,7 +34,9 @@ __all__ = [
     "matmul",
     "normalise",
     "pool",
+    "quantization",
     "reductions",
     "rotary",
+    "scatter",
     "views",
 ]
