@@ -10,7 +10,10 @@ from . import (
     linear,
     normalisation,
     pooling,
+    qlinear,
+    quantization,
     reduction,
+    scatter,
     shape,
     spatial,
 )
@@ -37,7 +40,10 @@ __all__ = [
     "linear",
     "normalisation",
     "pooling",
+    "qlinear",
+    "quantization",
     "reduction",
+    "scatter",
     "shape",
     "spatial",
 ]

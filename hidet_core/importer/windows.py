@@ -53,6 +53,25 @@ def channel_first(ctx: Context, y: Value) -> Value:
     return ctx.builder.transpose(y, (0, y.type.rank - 1, *range(1, y.type.rank - 1)))
 
 
+def to_nhwc(ctx: Context, x: Value) -> Value:
+    """[N, C, W] or [N, C, H, W] as [N, H, W, C]."""
+    if x.type.rank not in (3, 4):
+        ctx.fail(f"expected one or two spatial dims, got {x.type}")
+    if x.type.rank == 3:
+        batch, channels, width = x.type.shape
+        x = ctx.builder.reshape(x, (batch, channels, 1, width))
+    return channel_last(ctx, x)
+
+
+def from_nhwc(ctx: Context, y: Value, rank: int) -> Value:
+    """The way back to 3 or 4 dims."""
+    y = channel_first(ctx, y)
+    if rank == 3:
+        batch, channels, _, width = y.type.shape
+        y = ctx.builder.reshape(y, (batch, channels, width))
+    return y
+
+
 def read_windows(
     ctx: Context, x: Value, kernel: Sequence[int], fill: float | None = None
 ) -> tuple[Value, Windows]:

@@ -11,7 +11,9 @@ from . import (
     matmul,
     normalise,
     pool,
+    quantization,
     reductions,
+    scatter,
     views,
 )
 from .registry import OPS, OpDef, find_op
@@ -29,6 +31,8 @@ __all__ = [
     "matmul",
     "normalise",
     "pool",
+    "quantization",
     "reductions",
+    "scatter",
     "views",
 ]

@@ -2,7 +2,8 @@
 always).
 
 conv2d has two spatial axes, conv3d three. attrs: strides, pads (of all axes before, then of all
-after), dilations, groups. Where a window leaves the image it reads 0.
+after), dilations, groups; pad_value. Where a window leaves the image it reads pad_value (0, where
+there is none). 8-bit integers, signed or not, give i32 (see matmul).
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from hidet_core.base.errors import Unsupported
 from hidet_core.compute.definition import Definition, compute, reduce_over
 from hidet_core.compute.dims import same_dim
 from hidet_core.compute.types import TensorType
-from hidet_core.ir.expr import Buffer, Expr, cast, select
-from hidet_core.ir.widen import narrowed, wide_load, wide_type
+from hidet_core.ir.expr import Buffer, Expr, load, select
+from hidet_core.ir.widen import narrowed
 
+from .products import factor, is_byte, product_type
 from .registry import Attrs, DefineOne, InferOne, Types, operator
 from .windows import Window, window_out
 
@@ -24,7 +26,8 @@ def _infer(name: str, count: int) -> InferOne:
     def infer(types: Types, attrs: Attrs) -> TensorType:
         x, w = types
         static = all(isinstance(d, int) for d in w.shape)
-        if x.rank != count + 2 or w.rank != count + 2 or x.dtype != w.dtype or not static:
+        alike = x.dtype == w.dtype or (is_byte(x.dtype) and is_byte(w.dtype))
+        if x.rank != count + 2 or w.rank != count + 2 or not alike or not static:
             raise Unsupported(
                 name,
                 f"expected an input and weights of constant size, both of {count + 2} dims and "
@@ -44,7 +47,7 @@ def _infer(name: str, count: int) -> InferOne:
             )
             for axis, dilation in enumerate(attrs["dilations"])
         ]
-        return TensorType(x.dtype, (x.shape[0], *out, w.shape[-1]))
+        return TensorType(product_type(x.dtype), (x.shape[0], *out, w.shape[-1]))
 
     return infer
 
@@ -65,8 +68,8 @@ def _define(name: str) -> DefineOne:
                 channel = c if attrs["groups"] == 1 else o // per_group * depth + c
                 element = window.load(n, at, channel)
                 if any(attrs["pads"]):
-                    element = select(window.valid(at), element, 0)
-                return cast(element, wide_type(x.dtype)) * wide_load(w, *tap, c, o)
+                    element = select(window.valid(at), element, attrs.get("pad_value", 0))
+                return factor(element) * factor(load(w, *tap, c, o))
 
             return narrowed(reduce_over("sum", (*kernel, depth), term), out.dtype)
 
