@@ -78,7 +78,7 @@ class _Former:
 
     def _absorb(self, anchor: Operator) -> list[Operator]:
         """The epilogue of an anchor: consumers of its output and of each other, in order."""
-        if len(anchor.outputs) != 1:
+        if len(anchor.outputs) != 1 or anchor.op.rereads:
             return []
         # of each value inside, a number that tells where its elements are: values with the same
         # one have them at the same index, operators that move elements give a new one

@@ -10,11 +10,12 @@ from .matmul import Matmul
 from .pool import Pool2d
 from .reduce import ReduceTemplate
 from .rows import Rows
+from .scatter import Scatter
 from .winograd import Winograd
 
 TEMPLATES: tuple[Template, ...] = (
     Depthwise(), Conv2d(), Winograd(), Matmul(), Pool2d(), Rows(), Lrn(), Attention(),
-    Injective(), ReduceTemplate(),
+    Scatter(), Injective(), ReduceTemplate(),
 )  # fmt: skip
 
 __all__ = ["TEMPLATES"]

@@ -10,13 +10,14 @@ from .lrn import Lrn
 from .pool import Pool2d
 from .reduce import ReduceTemplate
 from .rows import Rows
+from .scatter import Scatter
 from .simt import Simt
 from .tensor_core import TensorCore
 from .warpgroup import Warpgroup
 
 TEMPLATES: tuple[Template, ...] = (
     Depthwise(), Gemv(), Warpgroup(), TensorCore(), Simt(), Rows(), AttentionMma(), Attention(),
-    Pool2d(), Lrn(), Injective(), ReduceTemplate(),
+    Pool2d(), Lrn(), Scatter(), Injective(), ReduceTemplate(),
 )  # fmt: skip
 
 __all__ = ["TEMPLATES"]
