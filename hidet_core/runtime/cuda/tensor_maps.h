@@ -1,5 +1,5 @@
-// The tensor maps among the parameters of launches: encoded for the sizes of one Prepared, and again
-// whenever the address of their tensor changes.
+// The tensor maps among the parameters of launches: encoded for the sizes of one Prepared, and
+// again whenever the address of their tensor changes.
 //
 // Ownership: owns the maps, borrows the device. Threading: one thread at a time, with the device's
 // context current.
