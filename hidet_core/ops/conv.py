@@ -1,7 +1,8 @@
 """conv2d: x[N, H, W, C] with w[R, S, C/groups, O] -> [N, OH, OW, O]  (channel last, always).
 
-attrs: strides (2), pads (top, left, bottom, right), dilations (2), groups. Where a window leaves
-the image it reads 0.
+attrs: strides (2), pads (top, left, bottom, right), dilations (2), groups; pad_value. Where a
+window leaves the image it reads pad_value (0, where there is none). 8-bit integers, signed or not,
+give i32 (see matmul).
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from hidet_core.base.errors import Unsupported
 from hidet_core.compute.definition import Definition, compute, reduce_over
 from hidet_core.compute.dims import same_dim
 from hidet_core.compute.types import TensorType
-from hidet_core.ir.expr import Buffer, Expr, cast, select
-from hidet_core.ir.widen import narrowed, wide_load, wide_type
+from hidet_core.ir.expr import Buffer, Expr, load, select
+from hidet_core.ir.widen import narrowed
 
+from .products import factor, is_byte, product_type
 from .registry import Attrs, Types, operator
 from .windows import Window, window_out
 
@@ -22,7 +24,7 @@ def _infer(types: Types, attrs: Attrs) -> TensorType:
     if (
         x.rank != 4
         or w.rank != 4
-        or x.dtype != w.dtype
+        or not (x.dtype == w.dtype or (is_byte(x.dtype) and is_byte(w.dtype)))
         or not all(isinstance(d, int) for d in w.shape)
     ):
         raise Unsupported(
@@ -42,7 +44,7 @@ def _infer(types: Types, attrs: Attrs) -> TensorType:
         )
         for axis, dilation in enumerate(attrs["dilations"])
     ]
-    return TensorType(x.dtype, (x.shape[0], out[0], out[1], w.shape[3]))
+    return TensorType(product_type(x.dtype), (x.shape[0], out[0], out[1], w.shape[3]))
 
 
 def _define(inputs: tuple[Buffer, ...], out: TensorType, attrs: Attrs) -> tuple[Definition, ...]:
@@ -58,8 +60,8 @@ def _define(inputs: tuple[Buffer, ...], out: TensorType, attrs: Attrs) -> tuple[
                 n, y, z, c if attrs["groups"] == 1 else o // per_group * depth + c
             )
             if any(attrs["pads"]):
-                element = select(window.valid(y, z), element, 0)
-            return cast(element, wide_type(x.dtype)) * wide_load(w, r, s, c, o)
+                element = select(window.valid(y, z), element, attrs.get("pad_value", 0))
+            return factor(element) * factor(load(w, r, s, c, o))
 
         return narrowed(reduce_over("sum", (rows, columns, depth), term), out.dtype)
 
