@@ -2,10 +2,12 @@
 
 from . import (
     activation,
+    attention,
     basic,
     conv_transpose,
     convolution,
     einsum,
+    grouped_query,
     indexing,
     linear,
     normalisation,
@@ -13,9 +15,12 @@ from . import (
     qlinear,
     quantization,
     reduction,
+    residual,
+    scan,
     scatter,
     shape,
     spatial,
+    transformers,
 )
 from .describe import OperatorSupport, describe_operators
 from .importer import explain_graph, explain_node, import_subgraph
@@ -27,6 +32,7 @@ __all__ = [
     "OnnxValue",
     "OperatorSupport",
     "activation",
+    "attention",
     "basic",
     "conv_transpose",
     "convolution",
@@ -35,6 +41,7 @@ __all__ = [
     "explain_graph",
     "explain_node",
     "from_model",
+    "grouped_query",
     "import_subgraph",
     "indexing",
     "linear",
@@ -43,7 +50,10 @@ __all__ = [
     "qlinear",
     "quantization",
     "reduction",
+    "residual",
+    "scan",
     "scatter",
     "shape",
     "spatial",
+    "transformers",
 ]
