@@ -10,28 +10,23 @@ from __future__ import annotations
 
 from hidet_core.base.errors import Unsupported
 from hidet_core.compute.definition import Definition, compute
-from hidet_core.compute.dims import Dim, dim_expr, same_shape
+from hidet_core.compute.dims import dim_expr, same_shape
+from hidet_core.compute.indices import wrapped_index
 from hidet_core.compute.types import TensorType, tensor_type
 from hidet_core.ir.dtypes import i64
-from hidet_core.ir.expr import Buffer, Expr, cast, eq, load, maximum, minimum, select, wrap
+from hidet_core.ir.expr import Buffer, Expr, cast, eq, load, select, wrap
 
 from .registry import Attrs, Types, operator
 
 
-def _wrapped(index: Expr, size: Dim) -> Expr:
-    """An index as i64, from the end where negative, clamped into [0, size)."""
-    at, extent = cast(index, i64), dim_expr(size)
-    return minimum(maximum(select(at < 0, at + extent, at), 0), extent - 1)
-
-
-def _need_int(what: str, indices: TensorType) -> None:
+def need_int(what: str, indices: TensorType) -> None:
     if not indices.dtype.is_int:
         raise Unsupported(what, f"expected integer indices, got {indices}")
 
 
 def _infer_gather(types: Types, attrs: Attrs) -> TensorType:
     x, indices = types
-    _need_int("gather", indices)
+    need_int("gather", indices)
     axis = attrs["axis"]
     return TensorType(x.dtype, x.shape[:axis] + indices.shape + x.shape[axis + 1 :])
 
@@ -43,7 +38,7 @@ def _define_gather(
     axis, count = attrs["axis"], len(indices.shape)
 
     def value(*axes: Expr) -> Expr:
-        at = _wrapped(load(indices, *axes[axis : axis + count]), x.shape[axis])
+        at = wrapped_index(load(indices, *axes[axis : axis + count]), x.shape[axis])
         return load(x, *axes[:axis], at, *axes[axis + count :])
 
     return (compute("gather", out.dtype, out.shape, value),)
@@ -54,7 +49,7 @@ operator("gather", "injective", _infer_gather, _define_gather)
 
 def _infer_gather_elements(types: Types, attrs: Attrs) -> TensorType:
     x, indices = types
-    _need_int("gather_elements", indices)
+    need_int("gather_elements", indices)
     if x.rank != indices.rank:
         raise Unsupported("gather_elements", f"ranks of {x} and {indices} differ")
     return TensorType(x.dtype, indices.shape)
@@ -67,7 +62,7 @@ def _define_gather_elements(
     axis = attrs["axis"]
 
     def value(*axes: Expr) -> Expr:
-        at = _wrapped(load(indices, *axes), x.shape[axis])
+        at = wrapped_index(load(indices, *axes), x.shape[axis])
         return load(x, *axes[:axis], at, *axes[axis + 1 :])
 
     return (compute("gather_elements", out.dtype, out.shape, value),)
@@ -78,7 +73,7 @@ operator("gather_elements", "injective", _infer_gather_elements, _define_gather_
 
 def _infer_gather_nd(types: Types, attrs: Attrs) -> TensorType:
     x, indices = types
-    _need_int("gather_nd", indices)
+    need_int("gather_nd", indices)
     batch, depth = attrs["batch_dims"], indices.shape[-1]
     if not isinstance(depth, int) or batch + depth > x.rank:
         raise Unsupported("gather_nd", f"indices {indices} do not fit {x} with batch_dims {batch}")
@@ -95,7 +90,7 @@ def _define_gather_nd(
 
     def value(*axes: Expr) -> Expr:
         picked = [
-            _wrapped(load(indices, *axes[:outer], k), x.shape[batch + k])
+            wrapped_index(load(indices, *axes[:outer], k), x.shape[batch + k])
             for k in range(int(indices.shape[-1]))
         ]
         return load(x, *axes[:batch], *picked, *axes[outer:])
