@@ -11,7 +11,15 @@ except ImportError as error:
 from .arrays import ArrayKernel, BadArgument, compile_kernel, kernel
 from .base.errors import BadOption, CompilerBug, HidetError, ProgramError, Rejected, Unsupported
 from .build import KernelCache, is_installed
-from .importer import OnnxGraph, OnnxNode, OnnxValue, explain_node, from_model
+from .importer import (
+    OnnxGraph,
+    OnnxNode,
+    OnnxValue,
+    OperatorSupport,
+    describe_operators,
+    explain_node,
+    from_model,
+)
 from .pipeline import CompiledPartition, choose_target, compile_graph, compile_partition
 from .stages import CompileOptions, KernelReport, PartitionReport
 from .target import TARGETS, Target, gpu, runs_on
@@ -30,6 +38,7 @@ __all__ = [
     "OnnxGraph",
     "OnnxNode",
     "OnnxValue",
+    "OperatorSupport",
     "PartitionReport",
     "ProgramError",
     "Rejected",
@@ -39,6 +48,7 @@ __all__ = [
     "compile_graph",
     "compile_kernel",
     "compile_partition",
+    "describe_operators",
     "explain_node",
     "from_model",
     "gpu",

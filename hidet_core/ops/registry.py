@@ -35,7 +35,8 @@ class OpDef:
 
     elementwise: every input is read at the output's own index, NumPy broadcasting aside.  scatter:
     where an element of input k goes, for layout operators that copy each element of it to exactly
-    one place.
+    one place.  rereads: its schedules store an element of the output several times and read it
+    back, so that nothing can be fused behind them.
     """
 
     name: str
@@ -44,6 +45,7 @@ class OpDef:
     define: Define
     scatter: Scatter | None = None
     elementwise: bool = False
+    rereads: bool = False
 
 
 OPS: dict[str, OpDef] = {}
@@ -56,6 +58,7 @@ def operator(
     define: DefineOne,
     scatter: Scatter | None = None,
     elementwise: bool = False,
+    rereads: bool = False,
 ) -> OpDef:
     """Register an operator of one output from functions that know only that output."""
 
@@ -67,7 +70,7 @@ def operator(
     ) -> tuple[Definition, ...]:
         return define(inputs, outputs[0], attrs)
 
-    return register(OpDef(name, kind, infer_all, define_all, scatter, elementwise))
+    return register(OpDef(name, kind, infer_all, define_all, scatter, elementwise, rereads))
 
 
 def register(op: OpDef) -> OpDef:
