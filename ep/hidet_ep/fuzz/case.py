@@ -17,7 +17,8 @@ from .ops.table import MICROSOFT
 
 IR_VERSION = 10
 OPSETS = ((7, 0.4), (9, 0.4), (10, 0.3), (11, 0.8), (12, 0.6), (13, 2), (14, 1), (15, 0.8),
-          (16, 0.8), (17, 2), (18, 1.5), (19, 1), (20, 1), (21, 1), (22, 1), (23, 1.5))  # fmt: skip
+          (16, 0.8), (17, 2), (18, 1.5), (19, 1), (20, 1), (21, 1), (22, 1), (23, 1.5),
+          (24, 0.4))  # fmt: skip
 DTYPES = (("f32", 6), ("f16", 2), ("bf16", 1), ("f64", 1))
 SYMBOLS = {"n": ((3, 1, 7), (2, 5, 1), (4, 9, 6)), "m": ((5, 2, 4), (8, 3, 11), (1, 6, 2))}
 STEPS = ((1, 4), (2, 2), (3, 2), (5, 2), (8, 2), (12, 1))
@@ -144,4 +145,5 @@ def _output(value: Val) -> ValueInfoProto:
 
 
 def _typed(value: Val) -> ValueInfoProto:
-    return helper.make_tensor_value_info(value.name, KINDS[value.dtype].onnx, None)
+    """With the rank alone, as ONNX Runtime infers the rest."""
+    return helper.make_tensor_value_info(value.name, KINDS[value.dtype].onnx, [None] * value.rank)

@@ -89,7 +89,7 @@ def against_twin(
         spread = np.fmax(spread, np.where(np.isfinite(delta), delta, 0.0))
     unit = max(UNITS.get(mine.dtype, 0.0), half)
     finite = np.where(np.isfinite(spread), spread, 0.0)
-    allowed = NOISE_FACTOR * (finite + np.sqrt(np.mean(finite**2)) if e.size else finite)
+    allowed = NOISE_FACTOR * (finite + (np.median(finite) if e.size else 0.0))
     allowed = allowed + 4 * unit * np.abs(e) + SMALLEST.get(mine.dtype, 1e-300)
     if mine.dtype.kind != "f":
         allowed = NOISE_FACTOR * finite + (0.5 if finite.any() else 0.0) * (finite > 0)
