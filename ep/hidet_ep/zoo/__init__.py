@@ -15,10 +15,12 @@ from hidet_ep.zoo.gpt2_graph import gpt2
 from hidet_ep.zoo.halves import in_half, rounded
 from hidet_ep.zoo.images import inception_v3, mobilenet_v2
 from hidet_ep.zoo.light import build, names
+from hidet_ep.zoo.optimized import OPTIMIZED
 from hidet_ep.zoo.samples import inputs
 from hidet_ep.zoo.store import folder, path, written
 
 __all__ = [
+    "OPTIMIZED",
     "SPELLINGS",
     "Sizes",
     "bert",
