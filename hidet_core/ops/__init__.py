@@ -15,7 +15,9 @@ from . import (
     quantization,
     reductions,
     rotary,
+    scan,
     scatter,
+    sort,
     views,
 )
 from .registry import OPS, OpDef, find_op
@@ -37,6 +39,8 @@ __all__ = [
     "quantization",
     "reductions",
     "rotary",
+    "scan",
     "scatter",
+    "sort",
     "views",
 ]
