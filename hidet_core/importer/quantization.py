@@ -16,9 +16,10 @@ from hidet_core.graph.integer import integer_conv, integer_matmul
 from hidet_core.ir.dtypes import DType, f32, from_onnx, i32, u8
 
 from .context import Context
+from .convolution import conv_attrs
 from .linear import scaled, swap_last
 from .registry import MICROSOFT, onnx_op
-from .windows import from_nhwc, read_windows, to_nhwc
+from .windows import channel_last, from_nhwc, read_windows, to_nhwc
 
 
 def zero_point(ctx: Context, place: int, dtype: DType) -> Value:
@@ -194,19 +195,16 @@ def _conv(ctx: Context, places: Sequence[int]) -> Value:
     x, w = ctx.value(places[0]), ctx.value(places[2])
     if not w.type.is_static or w.type.rank != x.type.rank:
         ctx.fail(f"weights of {w.type} do not fit an input of {x.type}")
-    windows = read_windows(ctx, x, [int(n) for n in w.type.shape[2:]])
+    nhwc = to_nhwc(ctx, x)
+    _, windows = read_windows(ctx, channel_last(ctx, x), [int(n) for n in w.type.shape[2:]])
     if w.type.rank == 3:
         w = ctx.builder.reshape(w, (*w.type.shape[:2], 1, w.type.shape[2]))
-    attrs = {
-        "strides": windows.strides,
-        "pads": windows.pads,
-        "dilations": windows.dilations,
-        "groups": int(ctx.attr("group", 1)),
-    }
+        windows = windows.of_axes(None, 0)
+    attrs = conv_attrs(windows, int(ctx.attr("group", 1)))
     zeros = [ctx.optional(place) for place in (places[1], places[3])]
     x_zero = zeros[0] and ctx.builder.reshape(zeros[0], ())
     weights = ctx.builder.transpose(w, (2, 3, 1, 0))
-    return integer_conv(ctx.builder, to_nhwc(ctx, x), x_zero, weights, zeros[1], attrs)
+    return integer_conv(ctx.builder, nhwc, x_zero, weights, zeros[1], attrs)
 
 
 @onnx_op("ConvInteger", since=10)
