@@ -33,9 +33,7 @@ MEMORY_LATENCY = 650.0  # cycles until a load from memory is there
 BLOCK_CYCLES = 1300.0  # to start a block, fetch its first operands and store its results
 STORE_CYCLES = 600.0  # to store the results of a tile
 OVERLAPPED = 0.75  # of the time of what does not take longest
-APART = (
-    0.9  # the same where warps that copy and warps that multiply go on apart
-)
+APART = 0.9  # the same where warps that copy and warps that multiply go on apart
 SPLIT_NS = 900.0  # fence, ticket, and the first of the parts that are read back
 WORST = float("inf")
 
