@@ -14,7 +14,7 @@ from hidet_core.compute.types import TensorType
 from hidet_core.ir.expr import Buffer, Expr, load, select
 from hidet_core.ir.widen import narrowed
 
-from .products import factor, is_byte, product_type
+from .products import factor, product_type
 from .registry import Attrs, Types, operator
 from .windows import Window, window_out
 
@@ -24,7 +24,7 @@ def _infer(types: Types, attrs: Attrs) -> TensorType:
     if (
         x.rank != 4
         or w.rank != 4
-        or not (x.dtype == w.dtype or (is_byte(x.dtype) and is_byte(w.dtype)))
+        or not (x.dtype == w.dtype or (x.dtype.is_byte and w.dtype.is_byte))
         or not all(isinstance(d, int) for d in w.shape)
     ):
         raise Unsupported(
