@@ -19,7 +19,8 @@ from hidet_core.compute.dims import same_shape
 from .graph import Graph, Operator, Value, consumers, producers
 
 # templates that read their first input once per output element (or stage it): prologues are cheap
-_TAKES_PROLOGUE = ("softmax", "log_softmax", "layer_norm", "rms_norm", "reduce", "matmul", "lrn")
+_TAKES_PROLOGUE = ("softmax", "log_softmax", "layer_norm", "rms_norm", "reduce", "matmul", "lrn",
+                   "scan")  # fmt: skip
 # attention reads keys, values and masks once for each block of queries
 _CHEAP = ("transpose", "reshape", "slice", "broadcast_to", "identity", "cast", "add", "sub", "mul",
           "where", "not", "and", "or", "le", "lt", "ge", "gt", "eq", "range")  # fmt: skip

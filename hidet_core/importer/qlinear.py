@@ -8,7 +8,7 @@ from hidet_core.graph.graph import Value
 from hidet_core.ir.dtypes import f32
 
 from .context import Context
-from .convolution import average_pool
+from .pooling import average_pool
 from .quantization import zero_point
 from .registry import MICROSOFT, onnx_op
 

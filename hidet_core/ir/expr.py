@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .dtypes import DType, boolean, f32, i32, i64
+from .dtypes import DType, boolean, f32, i64
 from .fold import (
     ARITHMETIC,
     COMPARISONS,
@@ -255,17 +255,14 @@ def is_const(expr: Any, value: Any = None) -> bool:
 
 
 def binary(op: str, left: Any, right: Any) -> Expr:
-    """left op right, with constants folded; op is one of ARITHMETIC and COMPARISONS.
+    """left op right, with constants folded; op is one of ARITHMETIC, COMPARISONS, PACKED.
 
     Operands must have one dtype, else TypeError; Python numbers take the other's. A scalar meets a
     vector in all its lanes.
     """
-    if op in PACKED:
-        return dot4(wrap(left), wrap(right))
-    if op not in ARITHMETIC and op not in COMPARISONS:
-        raise ValueError(
-            f"unknown operation {op!r}, known: {', '.join((*ARITHMETIC, *COMPARISONS))}"
-        )
+    known = (*ARITHMETIC, *COMPARISONS, *PACKED)
+    if op not in known:
+        raise ValueError(f"unknown operation {op!r}, known: {', '.join(known)}")
     if isinstance(left, Expr):
         right = wrap(right, None if isinstance(right, Expr) else left.dtype)
     elif isinstance(right, Expr):
@@ -326,14 +323,6 @@ def cast(a: Any, dtype: DType) -> Expr:
         return a
     value = fold_cast(a.value, a.dtype, dtype) if isinstance(a, Const) else None
     return Cast(a, dtype) if value is None else Const(value, dtype)
-
-
-def dot4(a: Expr, b: Expr) -> Expr:
-    """The sum of the products of four bytes, u8 of the words `a` and i8 of the words `b`: i32."""
-    if a.dtype.scalar != i32 or b.dtype.scalar != i32:
-        raise TypeError(f"dot4: expected words of i32, got {a.dtype} and {b.dtype}")
-    lanes = max(a.dtype.lanes, b.dtype.lanes)
-    return Binary("dot4", broadcast(a, lanes), broadcast(b, lanes), i32.vector(lanes))
 
 
 def select(cond: Any, a: Any, b: Any) -> Expr:

@@ -5,6 +5,7 @@ from . import (
     activations,
     arithmetic,
     attention,
+    cache,
     conv,
     gather,
     layout,
@@ -13,7 +14,10 @@ from . import (
     pool,
     quantization,
     reductions,
+    rotary,
+    scan,
     scatter,
+    sort,
     views,
 )
 from .registry import OPS, OpDef, find_op
@@ -24,6 +28,7 @@ __all__ = [
     "activations",
     "arithmetic",
     "attention",
+    "cache",
     "conv",
     "find_op",
     "gather",
@@ -33,6 +38,9 @@ __all__ = [
     "pool",
     "quantization",
     "reductions",
+    "rotary",
+    "scan",
     "scatter",
+    "sort",
     "views",
 ]

@@ -11,12 +11,14 @@ from .matmul import Matmul
 from .pool import Pool2d
 from .reduce import ReduceTemplate
 from .rows import Rows
+from .scan import Scan
 from .scatter import Scatter
+from .top_k import TopK
 from .winograd import Winograd
 
 TEMPLATES: tuple[Template, ...] = (
     Depthwise(), DotConv(), DotMatmul(), Conv2d(), Winograd(), Matmul(), Pool2d(), Rows(), Lrn(),
-    Attention(), Scatter(), Injective(), ReduceTemplate(),
+    Attention(), Scatter(), Scan(), TopK(), Injective(), ReduceTemplate(),
 )  # fmt: skip
 
 __all__ = ["TEMPLATES"]

@@ -18,7 +18,7 @@ import numpy as np
 from hidet_core.base.errors import require
 from hidet_core.compute.dims import product
 from hidet_core.ir.dtypes import i8, i32
-from hidet_core.ir.expr import Buffer, Expr, dot4, is_const, load, wrap
+from hidet_core.ir.expr import Buffer, Expr, is_const, load, wrap
 from hidet_core.lang import Tensor, build, ceildiv, local, minimum, parallel, prefetch, range_
 from hidet_core.target.cpu import Cpu
 
@@ -32,7 +32,7 @@ from .matmul import batch_of, matmul_size, packs
 from .span import span
 from .staged import stage_rows
 from .tiles import ContractionSize, contraction_cost, tile_space
-from .words import BYTES, pack_words, word, word_count
+from .words import BYTES, dot4, pack_words, word, word_count
 
 
 class _Dot(Template):

@@ -26,6 +26,11 @@ def word_count(length: int) -> int:
     return -(-length // BYTES)
 
 
+def dot4(a: Expr, b: Expr) -> Expr:
+    """The sum of the products of four bytes, u8 of the words `a` and i8 of the words `b`: i32."""
+    return binary("dot4", a, b)
+
+
 def word(element: Callable[[int], Expr], count: int, is_signed: bool) -> Expr:
     """`count` bytes, the lowest first, as an operand of dot4."""
     total: Expr = wrap(0, i32)

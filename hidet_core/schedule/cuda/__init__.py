@@ -10,14 +10,17 @@ from .lrn import Lrn
 from .pool import Pool2d
 from .reduce import ReduceTemplate
 from .rows import Rows
+from .scan import Scan
 from .scatter import Scatter
 from .simt import Simt
 from .tensor_core import TensorCore
+from .top_k import TopK
 from .warpgroup import Warpgroup
 
 TEMPLATES: tuple[Template, ...] = (
     Depthwise(), Gemv(), Warpgroup(), TensorCore(), Simt(), Rows(), AttentionMma(), Attention(),
-    Pool2d(), Lrn(), Scatter(), Injective(), ReduceTemplate(),
+    Pool2d(), Lrn(), Scatter(), Scan(), TopK(),
+    Injective(), ReduceTemplate(),
 )  # fmt: skip
 
 __all__ = ["TEMPLATES"]

@@ -7,7 +7,7 @@ from hidet_core.build import assembly
 from hidet_core.codegen import emit
 from hidet_core.codegen.numpy_ops import dot4 as reference
 from hidet_core.ir.dtypes import i32
-from hidet_core.ir.expr import Buffer, Var, dot4
+from hidet_core.ir.expr import Buffer, Var, binary
 from hidet_core.ir.stmt import Store
 from hidet_core.target import AVX2, AVX512, AVX512_VNNI, host
 from hidet_core.target.cpu import Cpu
@@ -31,7 +31,7 @@ def make(lanes):
     a, b, total, out = (Buffer(name, i32, (WORDS,)) for name in ("a", "b", "total", "out"))
     task = Var("task")
     at = ramp(task * lanes, lanes) if lanes > 1 else task
-    value = load(total, at) + dot4(load(a, at), load(b, at))
+    value = load(total, at) + binary("dot4", load(a, at), load(b, at))
     return program([a, b, total, out], Store(out, (at,), value), task=task)
 
 
