@@ -21,6 +21,7 @@ from .fold_pads import fold_pads
 from .fuse_attention import fuse_attention
 from .fuse_norm import fuse_norm
 from .merge_projections import merge_projections
+from .quantize_contractions import quantize_contractions
 from .separate_outputs import separate_outputs
 from .sink_transposes import sink_transposes
 from .split_concats import split_concats
@@ -29,6 +30,7 @@ Pass = Callable[[Graph], Graph]
 
 PASSES: tuple[Pass, ...] = (
     drop_identity,
+    quantize_contractions,
     fold_constants,
     fuse_attention,
     eliminate_dead,
