@@ -23,6 +23,7 @@ from .fuse_attention import fuse_attention
 from .fuse_norm import fuse_norm
 from .fuse_rotary import fuse_rotary
 from .merge_projections import merge_projections
+from .quantize_contractions import quantize_contractions
 from .separate_outputs import separate_outputs
 from .sink_transposes import sink_transposes
 from .split_concats import split_concats
@@ -31,6 +32,7 @@ Pass = Callable[[Graph], Graph]
 
 PASSES: tuple[Pass, ...] = (
     drop_identity,
+    quantize_contractions,
     fold_constants,
     fuse_rotary,
     fuse_attention,
