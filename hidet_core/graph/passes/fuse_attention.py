@@ -25,6 +25,7 @@ from hidet_core.graph.builder import GraphBuilder, join_names, rewrite_graph
 from hidet_core.graph.graph import Graph, Operator, Value, use_counts
 from hidet_core.graph.triangle import NEVER, Triangles
 from hidet_core.ir.dtypes import bf16, f16, f32
+from hidet_core.ir.halves import single
 
 MAX_WIDTH = 256  # of a head: what templates keep on chip
 
@@ -120,7 +121,7 @@ class _Matcher:
 
     def _number(self, value: Value) -> float | None:
         array = self.builder.constants.get(value)
-        return float(array.reshape(-1)[0]) if array is not None and array.size == 1 else None
+        return float(single(array).reshape(-1)[0]) if array is not None and array.size == 1 else None
 
     def _scores(self, value: Value) -> tuple[_Scores, Operator] | None:
         """From the softmax's input up to the first product."""
@@ -273,6 +274,7 @@ class _Matcher:
     def _hides(self, mask: Value, alone: bool) -> bool:
         """Whether what is not seen is so low that nothing else can make up for it."""
         array = self.builder.constants.get(mask)
+        array = None if array is None else single(array)
         return alone or (array is not None and bool(((array == 0) | (array == -math.inf)).all()))
 
 
