@@ -14,7 +14,8 @@ from hidet_core.base.errors import Unsupported
 from hidet_core.compute.definition import Definition, compute
 from hidet_core.compute.dims import Dim, dim_expr, same_shape, simplify
 from hidet_core.compute.types import TensorType, tensor_type
-from hidet_core.ir.expr import Buffer, Expr, both, load, maximum, minimum, select, wrap
+from hidet_core.ir.dtypes import i64
+from hidet_core.ir.expr import Buffer, Expr, both, cast, load, maximum, minimum, select, wrap
 
 from .registry import Attrs, Types, operator
 
@@ -185,11 +186,15 @@ operator("upsample", "injective", _infer_upsample, _define_upsample)
 def _define_trilu(
     inputs: tuple[Buffer, ...], out: TensorType, attrs: Attrs
 ) -> tuple[Definition, ...]:
-    """attrs: upper, k. Keeps the elements on and above (below) diagonal k."""
+    """attrs: upper, k (a dim). Keeps the elements on and above (below) diagonal k; k may also be
+    input 1, of one element.
+    """
 
     def value(*axes: Expr) -> Expr:
-        distance = axes[-1] - axes[-2]
-        keeps = distance >= attrs["k"] if attrs["upper"] else distance <= attrs["k"]
+        distance, k = axes[-1] - axes[-2], dim_expr(attrs["k"])
+        if len(inputs) > 1:
+            k = cast(load(inputs[1], *(0 for _ in inputs[1].shape)), i64)
+        keeps = distance >= k if attrs["upper"] else distance <= k
         element = load(inputs[0], *axes)
         zero = wrap(False) if element.dtype.is_bool else wrap(0, element.dtype)
         return select(keeps, element, zero)
