@@ -20,7 +20,9 @@ from .fold_constants import fold_constants
 from .fold_pads import fold_pads
 from .fuse_attention import fuse_attention
 from .fuse_norm import fuse_norm
+from .fuse_rolls import fuse_rolls
 from .merge_projections import merge_projections
+from .pick_slices import pick_slices
 from .separate_outputs import separate_outputs
 from .sink_transposes import sink_transposes
 from .split_concats import split_concats
@@ -30,6 +32,8 @@ Pass = Callable[[Graph], Graph]
 PASSES: tuple[Pass, ...] = (
     drop_identity,
     fold_constants,
+    pick_slices,
+    fuse_rolls,
     fuse_attention,
     eliminate_dead,
     sink_transposes,

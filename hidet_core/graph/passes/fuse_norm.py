@@ -45,7 +45,9 @@ class _Matcher:
 
     def _number(self, value: Value) -> float | None:
         array = self.builder.constants.get(value)
-        return float(single(array).reshape(-1)[0]) if array is not None and array.size == 1 else None
+        return (
+            float(single(array).reshape(-1)[0]) if array is not None and array.size == 1 else None
+        )
 
     def with_vector(self) -> Value | None:
         """A norm without scale times a vector, or one without bias plus a vector."""
