@@ -22,7 +22,9 @@ from .fold_pads import fold_pads
 from .fuse_attention import fuse_attention
 from .fuse_norm import fuse_norm
 from .fuse_rotary import fuse_rotary
+from .fuse_rolls import fuse_rolls
 from .merge_projections import merge_projections
+from .pick_slices import pick_slices
 from .quantize_contractions import quantize_contractions
 from .separate_outputs import separate_outputs
 from .sink_transposes import sink_transposes
@@ -34,6 +36,8 @@ PASSES: tuple[Pass, ...] = (
     drop_identity,
     quantize_contractions,
     fold_constants,
+    pick_slices,
+    fuse_rolls,
     fuse_rotary,
     fuse_attention,
     append_caches,
