@@ -8,6 +8,7 @@ from .gemv import Gemv
 from .injective import Injective
 from .lrn import Lrn
 from .pool import Pool2d
+from .recurrent import Recurrent
 from .reduce import ReduceTemplate
 from .rows import Rows
 from .scan import Scan
@@ -19,7 +20,7 @@ from .warpgroup import Warpgroup
 
 TEMPLATES: tuple[Template, ...] = (
     Depthwise(), Gemv(), Warpgroup(), TensorCore(), Simt(), Rows(), AttentionMma(), Attention(),
-    Pool2d(), Lrn(), Scatter(), Scan(), TopK(),
+    Pool2d(), Lrn(), Scatter(), Scan(), TopK(), Recurrent(),
     Injective(), ReduceTemplate(),
 )  # fmt: skip
 
