@@ -51,6 +51,10 @@ class Nodes:
         self.constants.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
         return name
 
+    def tensor(self, array: Any) -> onnx.TensorProto:
+        """An attribute's tensor."""
+        return numpy_helper.from_array(np.asarray(array, order="C"))
+
     def scalar(self, number: float) -> str:
         return self.const(np.asarray(number, self.dtype), "scalar")
 

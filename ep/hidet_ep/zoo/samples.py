@@ -48,8 +48,8 @@ def _sample(
 
 
 def _flags(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Rows of ones, at least one, that end in zeros."""
-    ones = rng.integers(1, shape[-1] + 1, (*shape[:-1], 1))
+    """Rows of ones, at least one if there is room, that end in zeros."""
+    ones = rng.integers(1, max(shape[-1], 1) + 1, (*shape[:-1], 1))
     return np.arange(shape[-1]) < ones
 
 

@@ -20,7 +20,10 @@ from .fold_constants import fold_constants
 from .fold_pads import fold_pads
 from .fuse_attention import fuse_attention
 from .fuse_norm import fuse_norm
+from .fuse_rolls import fuse_rolls
 from .merge_projections import merge_projections
+from .pick_slices import pick_slices
+from .quantize_contractions import quantize_contractions
 from .separate_outputs import separate_outputs
 from .sink_transposes import sink_transposes
 from .split_concats import split_concats
@@ -29,7 +32,10 @@ Pass = Callable[[Graph], Graph]
 
 PASSES: tuple[Pass, ...] = (
     drop_identity,
+    quantize_contractions,
     fold_constants,
+    pick_slices,
+    fuse_rolls,
     fuse_attention,
     eliminate_dead,
     sink_transposes,

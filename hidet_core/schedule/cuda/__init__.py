@@ -14,6 +14,7 @@ from .rows import Rows
 from .scan import Scan
 from .scatter import Scatter
 from .simt import Simt
+from .specialised import Specialised
 from .tensor_core import TensorCore
 from .top_k import TopK
 from .warpgroup import Warpgroup
@@ -21,6 +22,9 @@ from .warpgroup import Warpgroup
 TEMPLATES: tuple[Template, ...] = (
     Depthwise(), Gemv(), Warpgroup(), TensorCore(), Simt(), Rows(), AttentionMma(), Attention(),
     Pool2d(), Lrn(), Scatter(), Scan(), TopK(), Recurrent(),
+    Depthwise(), Gemv(), Specialised(), Warpgroup(), TensorCore(), Simt(), Rows(), AttentionMma(),
+    Attention(),
+    Pool2d(), Lrn(), Scatter(), Scan(), TopK(),
     Injective(), ReduceTemplate(),
 )  # fmt: skip
 
