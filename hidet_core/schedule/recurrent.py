@@ -5,6 +5,7 @@ what becomes of a unit's state. See ops/recurrent.py for shapes.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from hidet_core.compute.recurrence import Cell
 from hidet_core.ir.dtypes import i64
@@ -27,7 +28,8 @@ class Layer:
         self.reverse: tuple[bool, ...] = problem.attrs["reverse"]
         self.finals: bool = problem.attrs["finals"]
         self.steps, self.batch = (wrap(dim) for dim in self.gate_values.shape[:2])
-        self.directions, self.units, _ = (int(dim) for dim in self.weights.shape)  # type: ignore[arg-type]
+        shape: tuple[Any, ...] = self.weights.shape  # ints, the operator saw to it
+        self.directions, self.units, _ = map(int, shape)
         self.gates = self.cells[0].gates
         self.phases: tuple[int, ...] = self.cells[0].phases
         self.dtype = wide_type(self.weights.dtype)

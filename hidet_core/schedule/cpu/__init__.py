@@ -18,11 +18,8 @@ from .top_k import TopK
 from .winograd import Winograd
 
 TEMPLATES: tuple[Template, ...] = (
-    Depthwise(), Conv2d(), Winograd(), Matmul(), Pool2d(), Rows(), Lrn(), Attention(),
-    Scatter(), Scan(), TopK(), Recurrent(),
-    Injective(), ReduceTemplate(),
     Depthwise(), DotConv(), DotMatmul(), Conv2d(), Winograd(), Matmul(), Pool2d(), Rows(), Lrn(),
-    Attention(), Scatter(), Scan(), TopK(), Injective(), ReduceTemplate(),
+    Attention(), Scatter(), Scan(), TopK(), Recurrent(), Injective(), ReduceTemplate(),
 )  # fmt: skip
 
 __all__ = ["TEMPLATES"]

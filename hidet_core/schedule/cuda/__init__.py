@@ -20,12 +20,9 @@ from .top_k import TopK
 from .warpgroup import Warpgroup
 
 TEMPLATES: tuple[Template, ...] = (
-    Depthwise(), Gemv(), Warpgroup(), TensorCore(), Simt(), Rows(), AttentionMma(), Attention(),
-    Pool2d(), Lrn(), Scatter(), Scan(), TopK(), Recurrent(),
     Depthwise(), Gemv(), Specialised(), Warpgroup(), TensorCore(), Simt(), Rows(), AttentionMma(),
-    Attention(),
-    Pool2d(), Lrn(), Scatter(), Scan(), TopK(),
-    Injective(), ReduceTemplate(),
+    Attention(), Pool2d(), Lrn(), Scatter(), Scan(), TopK(), Recurrent(), Injective(),
+    ReduceTemplate(),
 )  # fmt: skip
 
 __all__ = ["TEMPLATES"]
