@@ -142,7 +142,7 @@ class Compiled:
                 need = workspace_bytes(kernel.program)
                 assert need == workspace_bytes(program)  # lowering changes no buffer
                 kernel.launch = (0, need)
-                kernel.image.set_result(compile_object(emit(program), self.target))
+                kernel.image.set_result(compile_object(emit(program, cpu=self.target), self.target))
         plan, constants = assemble(self.graph, self.storage, self.kernels)
         return Executable(serialize(plan), constants)
 
