@@ -9,6 +9,7 @@ from .injective import Injective
 from .lrn import Lrn
 from .matmul import Matmul
 from .pool import Pool2d
+from .recurrent import Recurrent
 from .reduce import ReduceTemplate
 from .rows import Rows
 from .scan import Scan
@@ -18,7 +19,7 @@ from .winograd import Winograd
 
 TEMPLATES: tuple[Template, ...] = (
     Depthwise(), DotConv(), DotMatmul(), Conv2d(), Winograd(), Matmul(), Pool2d(), Rows(), Lrn(),
-    Attention(), Scatter(), Scan(), TopK(), Injective(), ReduceTemplate(),
+    Attention(), Scatter(), Scan(), TopK(), Recurrent(), Injective(), ReduceTemplate(),
 )  # fmt: skip
 
 __all__ = ["TEMPLATES"]
