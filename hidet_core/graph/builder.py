@@ -19,13 +19,14 @@ from hidet_core.compute.dims import Dim, Shape, same_shape, simplify
 from hidet_core.compute.types import TensorType
 from hidet_core.ir.dtypes import from_numpy
 from hidet_core.ir.expr import Var, is_const
-from hidet_core.ir.halves import as_dtype, single
+from hidet_core.ir.halves import as_dtype
 from hidet_core.ops import find_op
 
 from .graph import Graph, Operator, Value, freeze_attrs
 from .reference import fold_operator
 
 FOLD_NOW_ELEMENTS = 1 << 12
+FOLD_LATER = ("dequantize",)  # the pass quantize_contractions wants the integers
 
 
 class GraphBuilder:
@@ -75,20 +76,13 @@ class GraphBuilder:
         """A constant without dims, of the dtype of another value."""
         return self.constant(as_dtype(np.asarray(number), like.type.dtype), "scalar")
 
-    def number(self, value: Value) -> float | None:
-        """The element of a constant of one element, None for any other value."""
-        array = self.constants.get(value)
-        if array is None or array.size != 1:
-            return None
-        return float(single(array).reshape(-1)[0])
-
     def emit(self, op: str, /, *inputs: Value, name: str | None = None, **attrs: Any) -> Value:
         """The output of a new operator of one output."""
         opdef, frozen = find_op(op), freeze_attrs(attrs)
         (type_,) = opdef.infer(tuple(value.type for value in inputs), frozen)
         source = self.source if name is None else name
         operator = Operator(opdef, inputs, frozen, (Value("", type_),), source)
-        if self.fold and self._is_small(inputs, type_):
+        if self.fold and op not in FOLD_LATER and self._is_small(inputs, type_):
             label = inputs[0].name if len(inputs) == 1 else op
             return self.constant(fold_operator(operator, self.constants), label)
         value = Value(self.unique(op), type_)

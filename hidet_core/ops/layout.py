@@ -1,9 +1,10 @@
-"""Pieces and borders: concat, slice, pad, tile, upsample.
+"""Pieces and borders: concat, slice, pad, tile, upsample, roll.
 
 concat attrs: axis (>= 0).  slice attrs: starts, steps, sizes, one entry per axis; element i of an
 axis is start + i * step.  pad attrs: before, after (ints per axis, >= 0), mode constant | edge |
 reflect | wrap, value. tile attrs: repeats (dims per axis).  upsample attrs: scales (ints per
-axis), each element repeated.
+axis), each element repeated.  roll attrs: shifts (ints per axis, below its size, which is static
+where there is one): element i of an axis is i + shift, round the end.
 """
 
 from __future__ import annotations
@@ -181,6 +182,38 @@ def _define_upsample(
 
 
 operator("upsample", "injective", _infer_upsample, _define_upsample)
+
+
+def _infer_roll(types: Types, attrs: Attrs) -> TensorType:
+    (x,) = types
+    sizes = zip(attrs["shifts"], x.shape, strict=True)
+    if any(shift and not (isinstance(size, int) and 0 <= shift < size) for shift, size in sizes):
+        raise Unsupported("roll", f"shifts {attrs['shifts']} of {x}")
+    return x
+
+
+def _define_roll(
+    inputs: tuple[Buffer, ...], out: TensorType, attrs: Attrs
+) -> tuple[Definition, ...]:
+    def value(*axes: Expr) -> Expr:
+        return load(inputs[0], *_rolled(axes, out, attrs["shifts"]))
+
+    return (compute("roll", out.dtype, out.shape, value),)
+
+
+def _scatter_roll(
+    k: int, index: Sequence[Expr], types: Types, out: TensorType, attrs: Attrs
+) -> tuple[Expr, ...]:
+    back = (size - shift if shift else 0 for shift, size in zip(attrs["shifts"], out.shape))
+    return _rolled(index, out, tuple(back))
+
+
+def _rolled(index: Sequence[Expr], type_: TensorType, shifts: Sequence[int]) -> tuple[Expr, ...]:
+    terms = zip(index, shifts, type_.shape, strict=True)
+    return tuple((at + shift) % dim_expr(size) if shift else at for at, shift, size in terms)
+
+
+operator("roll", "injective", _infer_roll, _define_roll, _scatter_roll)
 
 
 def _define_trilu(

@@ -19,7 +19,9 @@ from hidet_ep.zoo.gpt2_graph import gpt2
 from hidet_ep.zoo.halves import in_half, rounded
 from hidet_ep.zoo.images import inception_v3, mobilenet_v2
 from hidet_ep.zoo.light import build, names
+from hidet_ep.zoo.llama_graph import LLAMA_SPELLINGS, LlamaSizes, llama
 from hidet_ep.zoo.lstm import LstmSizes, lstm
+from hidet_ep.zoo.optimized import OPTIMIZED
 from hidet_ep.zoo.resnet import resnet50_v1_5
 from hidet_ep.zoo.samples import inputs
 from hidet_ep.zoo.store import folder, path, written
@@ -31,10 +33,13 @@ from hidet_ep.zoo.whisper import WhisperSizes, whisper_encoder
 from hidet_ep.zoo.yolo import yolo
 
 __all__ = [
+    "LLAMA_SPELLINGS",
     "NETWORKS",
+    "OPTIMIZED",
     "SCALES",
     "SPELLINGS",
     "ConvNextSizes",
+    "LlamaSizes",
     "LstmSizes",
     "Network",
     "Sizes",
@@ -52,6 +57,7 @@ __all__ = [
     "in_half",
     "inception_v3",
     "inputs",
+    "llama",
     "lstm",
     "mobilenet_v2",
     "names",

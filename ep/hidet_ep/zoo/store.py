@@ -8,6 +8,7 @@ digest of the recipe's source and of the onnx version: a new recipe never meets 
 import hashlib
 import os
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import onnx
@@ -18,7 +19,9 @@ RECIPE = tuple(sorted(Path(__file__).parent.glob("*.py")))
 FORMS = {
     "float32": lambda model: model,
     "float16": halves.in_half,
+    "bfloat16": partial(halves.in_half, dtype="bfloat16"),
     "rounded": halves.rounded,
+    "rounded_bfloat16": partial(halves.rounded, dtype="bfloat16"),
 }
 
 
@@ -41,8 +44,8 @@ def path(
     scale: str = "full",
 ) -> Path:
     """The file of this model; built on first use. image: in place of the published one, where the
-    network takes one. form: float32, float16, or rounded: the float32 twin of the latter
-    (halves.py). scale: of a network that is written here (catalog.py).
+    network takes one. form: float32, float16, bfloat16, or rounded, rounded_bfloat16: the
+    float32 twins of these (halves.py). scale: of a network that is written here (catalog.py).
     """
     parts = [name, f"b{batch}", f"i{image or 'full'}", f"s{seed}"]
     parts += [part for part in (form, scale) if part not in ("float32", "full")]

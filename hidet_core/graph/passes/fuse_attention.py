@@ -22,9 +22,11 @@ from hidet_core.base.errors import Unsupported
 from hidet_core.compute.dims import Shape, same_dim, same_shape
 from hidet_core.compute.reshaping import segments
 from hidet_core.graph.builder import GraphBuilder, join_names, rewrite_graph
+from hidet_core.graph.frames import in_frame
 from hidet_core.graph.graph import Graph, Operator, Value, use_counts
 from hidet_core.graph.triangle import NEVER, Triangles
 from hidet_core.ir.dtypes import bf16, f16, f32
+from hidet_core.ir.halves import single
 
 MAX_WIDTH = 256  # of a head: what templates keep on chip
 
@@ -109,7 +111,7 @@ class _Matcher:
         cond, zero, p = made.inputs
         test = self._made(cond)
         is_guard = test is not None and test.op.name == "isnan" and test.inputs[0] is p
-        return p if is_guard and self.builder.number(zero) == 0 else None
+        return p if is_guard and self._number(zero) == 0 else None
 
     def _is_free(self, made: Operator) -> bool:
         """A reshape of batch dims, or a cast between floats."""
@@ -117,6 +119,12 @@ class _Matcher:
         if made.op.name == "reshape":
             return source.rank >= 2 and same_shape(source.shape[-2:], result.shape[-2:])
         return made.op.name == "cast" and source.dtype.is_float and result.dtype.is_float
+
+    def _number(self, value: Value) -> float | None:
+        array = self.builder.constants.get(value)
+        return (
+            float(single(array).reshape(-1)[0]) if array is not None and array.size == 1 else None
+        )
 
     def _scores(self, value: Value) -> tuple[_Scores, Operator] | None:
         """From the softmax's input up to the first product."""
@@ -148,18 +156,22 @@ class _Matcher:
         if made.op.name not in ("mul", "div"):
             return None
         x, other = made.inputs
-        factor = self.builder.number(other)
+        factor = self._number(other)
         if factor is None and made.op.name == "mul":
-            x, factor = other, self.builder.number(x)
+            x, factor = other, self._number(x)
         if factor is None or factor == 0 or not math.isfinite(factor):
             return None
         return x, factor if made.op.name == "mul" else 1 / factor
 
     def _added(self, made: Operator, scores: _Scores) -> tuple[_Scores, Value] | None:
         for x, mask in (made.inputs, made.inputs[::-1]):
-            if self._leads_to_product(x) and self._covers(x, made, scores):
-                added = (*scores.added, (mask, scores.scale))
-                return replace(scores, added=added, batch=x.type.shape[:-2]), x
+            if not self._leads_to_product(x) or not _covers(x, made):
+                continue
+            batch = scores.batch or x.type.shape[:-2]
+            framed = in_frame(self.builder, mask, x.type.shape[:-2], batch)
+            if framed is not None:
+                added = (*scores.added, (framed, scores.scale))
+                return replace(scores, added=added, batch=batch), x
         return None
 
     def _kept(self, made: Operator, scores: _Scores) -> tuple[_Scores, Value] | None:
@@ -167,16 +179,15 @@ class _Matcher:
         if scores.kept is not None:
             return None
         for x, other, drops in ((a, b, False), (b, a, True)):
-            fill = self.builder.number(other)
-            if fill is not None and self._leads_to_product(x) and self._covers(x, made, scores):
-                known = replace(scores, kept=cond, drops=drops, fill=fill * scores.scale)
-                return replace(known, batch=x.type.shape[:-2]), x
+            fill = self._number(other)
+            if fill is None or not self._leads_to_product(x) or not _covers(x, made):
+                continue
+            batch = scores.batch or x.type.shape[:-2]
+            framed = in_frame(self.builder, cond, x.type.shape[:-2], batch)
+            if framed is not None:
+                known = replace(scores, kept=framed, drops=drops, fill=fill * scores.scale)
+                return replace(known, batch=batch), x
         return None
-
-    def _covers(self, x: Value, made: Operator, scores: _Scores) -> bool:
-        """Whether a mask has not more dims than the scores, and those of the other masks."""
-        fits = scores.batch is None or same_shape(scores.batch, x.type.shape[:-2])
-        return fits and same_shape(x.type.shape, made.output.type.shape)
 
     def _leads_to_product(self, value: Value) -> bool:
         """Whether a value is scores, not a mask."""
@@ -269,7 +280,13 @@ class _Matcher:
     def _hides(self, mask: Value, alone: bool) -> bool:
         """Whether what is not seen is so low that nothing else can make up for it."""
         array = self.builder.constants.get(mask)
+        array = None if array is None else single(array)
         return alone or (array is not None and bool(((array == 0) | (array == -math.inf)).all()))
+
+
+def _covers(x: Value, made: Operator) -> bool:
+    """Whether a mask has not more dims than the scores x."""
+    return same_shape(x.type.shape, made.output.type.shape)
 
 
 def _widens(made: Operator) -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from hidet_core.compute.dims import same_dim
 from hidet_core.graph.builder import GraphBuilder, join_names, rewrite_graph
 from hidet_core.graph.graph import Graph, Operator, Value, use_counts
+from hidet_core.ir.halves import single
 
 NORMS = ("layer_norm", "rms_norm")
 
@@ -41,6 +42,12 @@ class _Matcher:
     def _made(self, value: Value, *names: str) -> Operator | None:
         made = self.builder.producer.get(value)
         return made if made is not None and made.op.name in names else None
+
+    def _number(self, value: Value) -> float | None:
+        array = self.builder.constants.get(value)
+        return (
+            float(single(array).reshape(-1)[0]) if array is not None and array.size == 1 else None
+        )
 
     def with_vector(self) -> Value | None:
         """A norm without scale times a vector, or one without bias plus a vector."""
@@ -86,8 +93,8 @@ class _Matcher:
         if made is None:
             return None
         if made.op.name == "pow":
-            return made.inputs[0] if self.builder.number(made.inputs[1]) == -0.5 else None
-        if made.op.name == "div" and self.builder.number(made.inputs[0]) != 1:
+            return made.inputs[0] if self._number(made.inputs[1]) == -0.5 else None
+        if made.op.name == "div" and self._number(made.inputs[0]) != 1:
             return None
         root = self._made(made.inputs[-1], "sqrt")
         return root.inputs[0] if root is not None else None
@@ -97,7 +104,7 @@ class _Matcher:
         shifted = self._made(spread, "add")
         if shifted is None:
             return None
-        eps, mean = self.builder.number(shifted.inputs[1]), self._mean_of(shifted.inputs[0])
+        eps, mean = self._number(shifted.inputs[1]), self._mean_of(shifted.inputs[0])
         square = None if mean is None else self._made(mean, "mul")
         is_square = square is not None and square.inputs == (value, value)
         return eps if is_square else None
