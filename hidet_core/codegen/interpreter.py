@@ -30,6 +30,7 @@ from hidet_core.ir.expr import (
     Unary,
     Var,
 )
+from hidet_core.ir.intrinsics import PROGRAMMATIC
 from hidet_core.ir.node import walk
 from hidet_core.ir.stmt import (
     Barrier,
@@ -140,8 +141,8 @@ class _Interpreter:
                 return lambda env: None
             case Barrier(where):
                 return lambda env: self._barrier(where)
-            case Call():
-                return self._call(node)
+            case Call(name):
+                return _nothing if name in PROGRAMMATIC else self._call(node)
             case For(var, _, body, "threads"):
                 return self._block(var, self.stmt(body))
             case For(var, extent, body):
@@ -371,6 +372,10 @@ def _in_lanes(value: Any, lanes: int) -> Any:
 def _constant(value: Any, lanes: int) -> Value:
     held = np.full(lanes, value) if lanes > 1 else value
     return lambda env: held
+
+
+def _nothing(env: Env) -> None:
+    """Kernels run one after the other here."""
 
 
 def _flat_view(buffer: Buffer, array: np.ndarray) -> np.ndarray:

@@ -31,7 +31,8 @@ def run_emulated(program, arrays, scalars=(), seed=1):
             places[array.ctypes.data] = cuda.upload(array) if array.nbytes else cuda.alloc(1)
     pointers = [places[array.ctypes.data] for array in arrays]
     arguments = [*pointers, *(ctypes.c_longlong(int(n)) for n in scalars)]
-    cuda.launch(kernel, blocks, launch.threads, *arguments, shared=launch.shared_bytes)
+    start = cuda.launch_early if launch.dependent else cuda.launch
+    start(kernel, blocks, launch.threads, *arguments, shared=launch.shared_bytes)
     for pointer, array in zip(pointers, arrays, strict=True):
         if array.nbytes and array.flags.writeable:
             array[...] = cuda.download(pointer, array.shape, array.dtype)

@@ -110,6 +110,7 @@ void Block::Leave() {
                 barriers_[0].waiting.size(), barriers_[0].line));
   }
   CheckIdle();
+  if (live_ == 1) CheckGridWasWaitedFor();
   --live_;
   spins_ = 0;
   Suspend(State::kDone);
