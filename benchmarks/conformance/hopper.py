@@ -1,4 +1,4 @@
-"""Barrier objects and tensor copies (hopper.h, programmatic.h): swizzled boxes, places outside of tensors."""
+"""Barrier objects, tensor copies, early launches: swizzled boxes, places outside of tensors."""
 
 from __future__ import annotations
 
