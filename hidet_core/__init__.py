@@ -11,10 +11,20 @@ except ImportError as error:
 from .arrays import ArrayKernel, BadArgument, compile_kernel, kernel
 from .base.errors import BadOption, CompilerBug, HidetError, ProgramError, Rejected, Unsupported
 from .build import KernelCache, is_installed
-from .importer import OnnxGraph, OnnxNode, OnnxValue, explain_node, from_model
+from .importer import (
+    OnnxGraph,
+    OnnxNode,
+    OnnxValue,
+    OperatorSupport,
+    describe_operators,
+    explain_node,
+    from_model,
+)
 from .pipeline import CompiledPartition, choose_target, compile_graph, compile_partition
 from .stages import CompileOptions, KernelReport, PartitionReport
 from .target import TARGETS, Target, gpu, runs_on
+from .tune import Progress as TuneProgress
+from .tune import TuneOptions, TuneReport, tune_partition
 
 __all__ = [
     "TARGETS",
@@ -30,19 +40,25 @@ __all__ = [
     "OnnxGraph",
     "OnnxNode",
     "OnnxValue",
+    "OperatorSupport",
     "PartitionReport",
     "ProgramError",
     "Rejected",
     "Target",
+    "TuneOptions",
+    "TuneProgress",
+    "TuneReport",
     "Unsupported",
     "choose_target",
     "compile_graph",
     "compile_kernel",
     "compile_partition",
+    "describe_operators",
     "explain_node",
     "from_model",
     "gpu",
     "is_installed",
     "kernel",
     "runs_on",
+    "tune_partition",
 ]

@@ -3,7 +3,8 @@
 
 before:  <!-- generated: benchmark zoo.json -->  anything  <!-- end -->
 after:   the same marks around the table of benchmarks/results/zoo.json
-`options`: the provider's options; `knobs`: the environment variables; `dump graph/import`: a stage
+`options`: the provider's options; `knobs`: the environment variables; `operators`: what the
+importer takes; `dump graph/import`: a stage
 of docs/example.py compiled for AVX2; `files matmul`: the files of a kernel's dump. --check changes
 nothing and fails if a page is not what this script would write.
 """
@@ -24,6 +25,7 @@ from hidet_core.target import AVX2
 from hidet_ep.bench import Report, markdown_table
 from hidet_ep.bench.report import headline
 from hidet_ep.bench.tables import render_markdown
+from hidet_ep.cli.operators import rows as operator_rows
 from hidet_ep.options import describe
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,6 +65,11 @@ def knobs(_: str) -> str:
     return render_markdown(["variable", "default", "changes code", "meaning"], rows, left=True)
 
 
+def operators(_: str) -> str:
+    header = ["operator", "opsets", "element types of the first input", "left to ONNX Runtime"]
+    return render_markdown(header, operator_rows(), left=True)
+
+
 @functools.cache
 def example() -> dict[str, str]:
     """The dump of docs/example.py, the same on every machine: path below the model -> text."""
@@ -94,6 +101,7 @@ KINDS: dict[str, Callable[[str], str]] = {
     "dump": dump,
     "files": files,
     "knobs": knobs,
+    "operators": operators,
     "options": options,
 }
 

@@ -100,7 +100,9 @@ def _case(
   {call}(e, {operands[0]}, {operands[1]}, 1);
   ht_wgmma_commit();
   ht_wgmma_wait<1>();
+  ht_wgmma_results<{count}>(d);
   ht_wgmma_wait<0>();
+  ht_wgmma_results<{count}>(e);
   HT_UNROLL
   for (int i = 0; i < {count}; ++i) {{
     out[t * {2 * count} + i] = d[i];

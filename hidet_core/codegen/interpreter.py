@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from hidet_core.base.errors import CompilerBug, ProgramError
+from hidet_core.base.errors import CompilerBug, ProgramError, Unsupported
 from hidet_core.ir.expr import (
     Binary,
     Broadcast,
@@ -51,6 +51,7 @@ from .checked_memory import NOBODY, Site
 from .numpy_ops import binary_function, convert, rounded, unary_function
 from .thread_memory import ThreadMemory
 
+APART = ("mbarrier_wait", "tensor_load")
 Env = dict[int, Any]  # values of variables, by id
 Value = Callable[[Env], Any]
 Action = Callable[[Env], None]
@@ -70,6 +71,7 @@ def interpret(
     if len(arrays) != len(program.params) or len(scalars) != len(program.scalars):
         wanted = f"{len(program.params)} arrays and {len(program.scalars)} scalars"
         raise ValueError(f"{program.name} takes {wanted}, got {len(arrays)} and {len(scalars)}")
+    _refuse(program)
     env: Env = {id(v): np.int64(n) for v, n in zip(program.scalars, scalars, strict=True)}
     machine = _Interpreter(program, arrays, env, exclusive)
     with np.errstate(all="ignore"):
@@ -79,6 +81,16 @@ def interpret(
             machine.start(task)
             env[id(program.task)] = np.int64(task)
             body(env)
+
+
+def _refuse(program: Program) -> None:
+    """Raises Unsupported where threads of a block wait for each other apart: here they all take
+    each step together.
+    """
+    for node in walk(program.body):
+        if isinstance(node, Call) and node.name in APART:
+            why = "the interpreter runs threads in step; the emulated driver runs this program"
+            raise Unsupported(node.name, f"{program.name}: {why}")
 
 
 class _Interpreter:

@@ -125,6 +125,8 @@ class _Evaluator:
                 return _cast(self.value(a), dtype)
             case Select(cond=cond, a=a, b=b):
                 return np.where(self.value(cond), self.value(a), self.value(b))
+            case Load(mask=Expr() as mask):
+                return self._load_if(self.value(mask), expr)
             case Load(buffer=buffer, indices=indices):
                 return _element(buffer, self.arrays[buffer], [self.value(i) for i in indices])
             case Reduce():
@@ -133,6 +135,16 @@ class _Evaluator:
                 raise CompilerBug("evaluate", f"no value for variable {name!r}")
             case _:
                 raise CompilerBug("evaluate", f"cannot evaluate {type(expr).__name__}")
+
+    def _load_if(self, there: np.ndarray, expr: Load) -> np.ndarray:
+        """Elements, 0 where they are not there; indices are clamped first."""
+        array = self.arrays[expr.buffer]
+        if not array.size:
+            return np.zeros(np.shape(there), array.dtype)
+        limits = zip(expr.indices, array.shape, strict=True)
+        places = [np.clip(self.value(index), 0, size - 1) for index, size in limits]
+        element = _element(expr.buffer, array, places)
+        return np.where(there, element, np.zeros((), element.dtype))
 
     def _reduce(self, expr: Reduce) -> np.ndarray:
         """Reduced axes are trailing dims; everything bound before gets as many dims of 1 behind."""

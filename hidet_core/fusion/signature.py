@@ -7,6 +7,9 @@ from collections.abc import Collection
 from hidet_core.ir.expr import Buffer, Expr, Load, Var, free_vars
 from hidet_core.ir.node import rebuild, walk
 from hidet_core.ir.stmt import Place, Program, Store
+from hidet_core.ir.tensor_map import SCOPE
+
+GIVEN = ("global", SCOPE)  # scopes of parameters
 
 
 def trim_signature(
@@ -21,7 +24,7 @@ def trim_signature(
     params: dict[Buffer, None] = {}
     used: dict[Var, None] = {}
     for node in walk((program.tasks, program.body)):
-        if isinstance(node, (Load, Store, Place)) and node.buffer.scope == "global":
+        if isinstance(node, (Load, Store, Place)) and node.buffer.scope in GIVEN:
             params[node.buffer] = None
         if isinstance(node, Var):
             used[node] = None

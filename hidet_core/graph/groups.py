@@ -19,10 +19,11 @@ from hidet_core.compute.dims import same_shape
 from .graph import Graph, Operator, Value, consumers, producers
 
 # templates that read their first input once per output element (or stage it): prologues are cheap
-_TAKES_PROLOGUE = ("softmax", "log_softmax", "layer_norm", "rms_norm", "reduce", "matmul", "lrn")
+_TAKES_PROLOGUE = ("softmax", "log_softmax", "layer_norm", "rms_norm", "reduce", "matmul", "lrn",
+                   "scan")  # fmt: skip
 # attention reads keys, values and masks once for each block of queries
 _CHEAP = ("transpose", "reshape", "slice", "broadcast_to", "identity", "cast", "add", "sub", "mul",
-          "where", "not", "and", "or", "le", "lt", "ge", "gt", "eq", "range")  # fmt: skip
+          "where", "not", "and", "or", "le", "lt", "ge", "gt", "eq", "range", "rotary")  # fmt: skip
 # a kernel's expressions are walked recursively, so Python's stack limits how deep they may become
 MAX_FUSED = 24
 
@@ -78,7 +79,7 @@ class _Former:
 
     def _absorb(self, anchor: Operator) -> list[Operator]:
         """The epilogue of an anchor: consumers of its output and of each other, in order."""
-        if len(anchor.outputs) != 1:
+        if len(anchor.outputs) != 1 or anchor.op.rereads:
             return []
         # of each value inside, a number that tells where its elements are: values with the same
         # one have them at the same index, operators that move elements give a new one

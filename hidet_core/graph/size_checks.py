@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hidet_core.compute.dims import Dim, Shape, is_cut_of
+from hidet_core.compute.dims import Dim, Shape, is_cut_of, simplify
+from hidet_core.ir.expr import minimum
 
 from .graph import Graph
 
@@ -36,6 +37,12 @@ def size_checks(graph: Graph) -> list[EqualSizes]:
             sides = (operator.inputs[0].type.shape[-2], operator.inputs[1].type.shape[-2])
             shape = (*operator.output.type.shape[:-2], *sides)
             values = operator.inputs[3:]
+        elif operator.op.name == "top_k":
+            size, k = operator.inputs[0].type.shape[operator.attrs["axis"]], operator.attrs["k"]
+            if not isinstance(size, int):  # k <= size
+                where = operator.name or operator.op.name
+                found[f"k {k}", where] = EqualSizes(where, k, simplify(minimum(size, k)))
+            continue
         else:
             continue
         for value in values:

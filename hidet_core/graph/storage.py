@@ -59,6 +59,7 @@ class _Part:
 
 
 Parts = Mapping[Value, _Part]
+Padded = dict[tuple[Value, tuple[int, ...], float], Value]  # by value, pads and what is around it
 Earlier = dict[tuple[int, tuple[Value, ...]], Value]  # outputs of concats, by axis and inputs
 
 
@@ -68,15 +69,18 @@ def make_storable(graph: Graph) -> Graph:
     concat(x, y, z)            ->  concat(c, z)                       c = concat(x, y) is there
     concat(..., x, ...)        ->  concat(..., identity(x), ...)      x an input, constant or
                                    output of the graph, or already part of a concat
-    conv2d(x, w, pads=p)       ->  conv2d(pad(x, p), w, pads=0)       x cannot have a halo
+    conv2d(x, w, pads=p)       ->  conv2d(pad(x, p), w, pads=0)       x cannot have a halo, or
+                                   what is around it is not 0
     """
     graph = _copy_parts(graph)
     parts, foreign = _parts(graph), _foreign(graph)
     builder = continued(graph, fold=False)
-    padded: dict[tuple[Value, tuple[int, ...]], Value] = {}
+    padded: Padded = {}
     for operator in graph.operators:
         builder.source = operator.name
-        if _is_padded(operator) and not _can_have_halo(operator.inputs[0], parts, foreign):
+        if _is_padded(operator) and not (
+            _pads_zeros(operator) and _can_have_halo(operator.inputs[0], parts, foreign)
+        ):
             operator = _padded(builder, operator, padded)
         builder.append(operator)
     if not padded:
@@ -128,6 +132,10 @@ def _is_padded(operator: Operator) -> bool:
     return operator.op.name == "conv2d" and any(operator.attrs["pads"])
 
 
+def _pads_zeros(conv: Operator) -> bool:
+    return conv.attrs.get("pad_value", 0) == 0
+
+
 def _can_have_halo(value: Value, parts: Parts, foreign: set[Value]) -> bool:
     """Whether zeros can lie around the value: not between the parts of a concat along H or W, nor
     in memory that is not ours.
@@ -144,18 +152,19 @@ def _can_have_halo(value: Value, parts: Parts, foreign: set[Value]) -> bool:
 def _padded(
     builder: GraphBuilder,
     conv: Operator,
-    known: dict[tuple[Value, tuple[int, ...]], Value],
+    known: Padded,
 ) -> Operator:
     """The convolution of an explicitly padded input; known: the pads there are already."""
-    x, pads = conv.inputs[0], tuple(conv.attrs["pads"])
-    if (x, pads) not in known:
+    x, pads, around = conv.inputs[0], tuple(conv.attrs["pads"]), conv.attrs.get("pad_value", 0)
+    key = x, pads, around
+    if key not in known:
         top, left, bottom, right = pads
         before, after = (0, top, left, 0), (0, bottom, right, 0)
-        known[x, pads] = builder.emit(
-            "pad", x, before=before, after=after, mode="constant", value=0.0
+        known[key] = builder.emit(
+            "pad", x, before=before, after=after, mode="constant", value=float(around)
         )
     attrs = {**conv.attrs, "pads": (0, 0, 0, 0)}
-    inputs = (known[x, pads], *conv.inputs[1:])
+    inputs = (known[key], *conv.inputs[1:])
     return Operator(conv.op, inputs, attrs, conv.outputs, conv.name)
 
 

@@ -1,5 +1,5 @@
-"""Moving and picking elements: Transpose, Concat, Slice, Split, Gather*, Pad, Tile, OneHot,
-Trilu."""
+"""Moving and picking elements: Transpose, Concat, Slice, Split, Gather*, Pad, Tile, OneHot, Trilu,
+EyeLike, ReverseSequence."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from hidet_core.compute.dims import Dim, same_dim, simplify
 from hidet_core.graph.graph import Value
+from hidet_core.ir.dtypes import from_onnx, i64
 from hidet_core.ir.expr import is_const, maximum, minimum
 from hidet_core.ir.halves import single
 
@@ -212,5 +213,32 @@ def one_hot(ctx: Context) -> Value:
 
 @onnx_op("Trilu", since=14)
 def trilu(ctx: Context) -> Value:
-    diagonal = ctx.ints(1, "k")[0] if ctx.has(1) else 0
-    return ctx.emit("trilu", ctx.value(0), upper=bool(ctx.attr("upper", 1)), k=diagonal)
+    upper, known = bool(ctx.attr("upper", 1)), ctx.known(1) if ctx.has(1) else None
+    if ctx.has(1) and known is None:
+        return ctx.emit("trilu", ctx.value(0), ctx.value(1), upper=upper, k=0)
+    diagonal = 0 if known is None else known.reshape(())[()]
+    return ctx.emit("trilu", ctx.value(0), upper=upper, k=diagonal)
+
+
+@onnx_op("ReverseSequence", since=10)
+def reverse_sequence(ctx: Context) -> Value:
+    x, lengths = ctx.value(0), ctx.value(1)
+    time, batch = ctx.axis(x.type.rank, 0, "time_axis"), ctx.axis(x.type.rank, 1, "batch_axis")
+    return ctx.emit("reverse_sequence", x, lengths, time=time, batch=batch)
+
+
+@onnx_op("EyeLike", since=9)
+def eye_like(ctx: Context) -> Value:
+    """1 on diagonal k, else 0."""
+    x = ctx.value(0)
+    if x.type.rank != 2:
+        ctx.fail(f"expected a matrix, got {x.type}")
+    dtype = from_onnx(int(ctx.attr("dtype", 0) or x.type.dtype.onnx))
+    if dtype is None:
+        ctx.fail(f"element type {ctx.attr('dtype')} (TensorProto) is not supported")
+    rows, columns = (
+        ctx.emit("range", start=start, step=1, size=size, dtype=i64)
+        for start, size in zip((int(ctx.attr("k", 0)), 0), x.type.shape, strict=True)
+    )
+    rows = ctx.builder.reshape(rows, (*rows.type.shape, 1))
+    return ctx.builder.cast(ctx.emit("eq", rows, columns), dtype)

@@ -56,9 +56,13 @@ def matmul(ctx: Context) -> Value:
 
 @onnx_op("FusedMatMul", domain=MICROSOFT)
 def fused_matmul(ctx: Context) -> Value:
-    if ctx.attr("transBatchA", 0) or ctx.attr("transBatchB", 0):
-        ctx.fail("transBatchA and transBatchB are not supported")
-    a, b = ctx.value(0), ctx.value(1)
-    a = swap_last(ctx, a) if ctx.attr("transA", 0) else a
-    b = swap_last(ctx, b) if ctx.attr("transB", 0) else b
+    a, b = (_turned(ctx, ctx.value(place), side) for place, side in enumerate("AB"))
     return scaled(ctx, matmul_any_rank(ctx, a, b), float(ctx.attr("alpha", 1.0)))
+
+
+def _turned(ctx: Context, value: Value, side: str) -> Value:
+    """An operand as it is multiplied: transBatch says that the rows stand before the batch dims."""
+    rank = value.type.rank
+    if ctx.attr(f"transBatch{side}", 0) and rank > 2:
+        value = ctx.builder.transpose(value, (*range(1, rank - 1), 0, rank - 1))
+    return swap_last(ctx, value) if ctx.attr(f"trans{side}", 0) and rank > 1 else value

@@ -6,7 +6,7 @@ from hidet_core.compute.dims import product, same_shape
 from hidet_core.graph.graph import Value
 
 from .context import Context
-from .registry import MICROSOFT, onnx_op
+from .registry import onnx_op
 
 
 @onnx_op("BatchNormalization")
@@ -57,10 +57,14 @@ def _rows(ctx: Context, x: Value, axis: int) -> Value:
     return ctx.builder.reshape(x, (*x.type.shape[:axis], product(x.type.shape[axis:])))
 
 
-def _normalise_rows(ctx: Context, op: str, x: Value, vectors: list[Value], axis: int) -> Value:
-    """op over the axes from `axis` on; scale and bias of another shape are applied afterwards."""
+def normalise_rows(
+    ctx: Context, op: str, x: Value, vectors: list[Value], axis: int, epsilon: float = 1e-5
+) -> Value:
+    """op over the axes from `axis` on; scale and bias of another shape are applied afterwards.
+    epsilon: where the node says nothing.
+    """
     rows, shape = _rows(ctx, x, axis), x.type.shape
-    eps = float(ctx.attr("epsilon", 1e-5))
+    eps = float(ctx.attr("epsilon", epsilon))
     if all(same_shape(vector.type.shape, shape[axis:]) for vector in vectors):
         flat = [ctx.builder.reshape(vector, rows.type.shape[-1:]) for vector in vectors]
         return ctx.builder.reshape(ctx.emit(op, rows, *flat, eps=eps), shape)
@@ -74,14 +78,14 @@ def _normalise_rows(ctx: Context, op: str, x: Value, vectors: list[Value], axis:
 def layer_normalization(ctx: Context) -> Value:
     x = ctx.value(0)
     vectors = [ctx.value(1)] + ([ctx.value(2)] if ctx.has(2) else [])
-    return _normalise_rows(ctx, "layer_norm", x, vectors, ctx.axis(x.type.rank, -1))
+    return normalise_rows(ctx, "layer_norm", x, vectors, ctx.axis(x.type.rank, -1))
 
 
 @onnx_op("RMSNormalization", since=23)
 @onnx_op("SimplifiedLayerNormalization")
 def rms_normalization(ctx: Context) -> Value:
     x = ctx.value(0)
-    return _normalise_rows(ctx, "rms_norm", x, [ctx.value(1)], ctx.axis(x.type.rank, -1))
+    return normalise_rows(ctx, "rms_norm", x, [ctx.value(1)], ctx.axis(x.type.rank, -1))
 
 
 def _centre_and_scale(ctx: Context, x: Value, axes: tuple[int, ...], eps: float) -> Value:
@@ -149,12 +153,3 @@ def lp_normalization(ctx: Context) -> Value:
     norm = ctx.emit("reduce", wide, op=f"l{p}", axes=(axis,), keepdims=True)
     y = ctx.emit("div", wide, ctx.emit("maximum", norm, ctx.scalar(1e-38, norm)))
     return ctx.builder.cast(y, x.type.dtype)
-
-
-@onnx_op("SkipLayerNormalization", domain=MICROSOFT)
-def skip_layer_normalization(ctx: Context) -> tuple[Value | None, ...]:
-    """layer_norm(x + skip [+ bias]); the fourth output is the sum, those between we have not."""
-    x = ctx.emit("add", ctx.value(0), ctx.value(1))
-    x = ctx.emit("add", x, ctx.value(4)) if ctx.has(4) else x
-    vectors = [ctx.value(2)] + ([ctx.value(3)] if ctx.has(3) else [])
-    return _normalise_rows(ctx, "layer_norm", x, vectors, x.type.rank - 1), None, None, x

@@ -37,7 +37,7 @@ def _reduce(ctx: Context, op: str, since_input: int) -> Entry:
             return x
         axes = tuple(range(x.type.rank))
     if x.type.dtype.is_bool:
-        x = ctx.fail("reductions of bool are not supported")
+        op = {"max": "any", "min": "all"}.get(op, op)
     return ctx.emit("reduce", x, op=op, axes=axes, keepdims=keepdims) if axes else x
 
 

@@ -1,8 +1,8 @@
 """Attributes of ONNX's window operators (Conv, pools), resolved: kernel, strides, pads, dilations
-as (h, w) pairs.
+of one to three spatial axes.
 
-One spatial dim becomes (1, w). auto_pad needs static sizes unless the padding does not depend on
-them.
+Values are channel-last, [N, *spatial, C]. auto_pad on a symbolic size with a stride depends on the
+remainder, so such an input is padded explicitly.
 """
 
 from __future__ import annotations
@@ -12,19 +12,45 @@ from dataclasses import dataclass
 
 from hidet_core.compute.dims import Dim, simplify
 from hidet_core.graph.graph import Value
-from hidet_core.ir.expr import minimum, wrap
+from hidet_core.ir.expr import maximum, minimum, wrap
 
 from .context import Context
 
 
 @dataclass(frozen=True)
 class Windows:
-    """pads: top, left, bottom, right."""
+    """One entry per spatial axis; pads: before all axes, then after all axes."""
 
-    kernel: tuple[int, int]
-    strides: tuple[int, int]
-    pads: tuple[int, int, int, int]
-    dilations: tuple[int, int]
+    kernel: tuple[int, ...]
+    strides: tuple[int, ...]
+    pads: tuple[int, ...]
+    dilations: tuple[int, ...]
+
+    def of_axes(self, *axes: int | None) -> Windows:
+        """The windows of some of the axes; None: an axis of size 1 with nothing to do."""
+        count = len(self.kernel)
+
+        def pick(values: Sequence[int], offset: int, plain: int) -> tuple[int, ...]:
+            return tuple(plain if axis is None else values[axis + offset] for axis in axes)
+
+        return Windows(
+            pick(self.kernel, 0, 1),
+            pick(self.strides, 0, 1),
+            pick(self.pads, 0, 0) + pick(self.pads, count, 0),
+            pick(self.dilations, 0, 1),
+        )
+
+
+def channel_last(ctx: Context, x: Value) -> Value:
+    """[N, C, *spatial] as [N, *spatial, C]."""
+    if not 3 <= x.type.rank <= 5:
+        ctx.fail(f"expected one to three spatial dims, got {x.type}")
+    return ctx.builder.transpose(x, (0, *range(2, x.type.rank), 1))
+
+
+def channel_first(ctx: Context, y: Value) -> Value:
+    """The way back."""
+    return ctx.builder.transpose(y, (0, y.type.rank - 1, *range(1, y.type.rank - 1)))
 
 
 def to_nhwc(ctx: Context, x: Value) -> Value:
@@ -34,68 +60,90 @@ def to_nhwc(ctx: Context, x: Value) -> Value:
     if x.type.rank == 3:
         batch, channels, width = x.type.shape
         x = ctx.builder.reshape(x, (batch, channels, 1, width))
-    return ctx.builder.transpose(x, (0, 2, 3, 1))
+    return channel_last(ctx, x)
 
 
 def from_nhwc(ctx: Context, y: Value, rank: int) -> Value:
-    """The way back to 3 or 4 dims, channels second."""
-    y = ctx.builder.transpose(y, (0, 3, 1, 2))
+    """The way back to 3 or 4 dims."""
+    y = channel_first(ctx, y)
     if rank == 3:
         batch, channels, _, width = y.type.shape
         y = ctx.builder.reshape(y, (batch, channels, width))
     return y
 
 
-def read_windows(ctx: Context, x: Value, kernel: Sequence[int]) -> Windows:
-    """Attributes of the node for an input [N, C, ...]."""
-    sizes, count = x.type.shape[2:], x.type.rank - 2
+def read_windows(
+    ctx: Context, x: Value, kernel: Sequence[int], fill: float | None = None
+) -> tuple[Value, Windows]:
+    """Attributes of the node for a channel-last input, which comes back: padded with `fill` where
+    the pads depend on symbols (refused where it is None).
+    """
+    sizes, count = x.type.shape[1:-1], x.type.rank - 2
     strides = ctx.int_list("strides", [1] * count)
     dilations = ctx.int_list("dilations", [1] * count)
     mode = ctx.attr("auto_pad", "NOTSET")
+    pads = [0] * (2 * count)
     if mode == "NOTSET":
-        pads = ctx.int_list("pads", [0] * (2 * count))
-    elif mode == "VALID":
-        pads = [0] * (2 * count)
-    elif mode in ("SAME_UPPER", "SAME_LOWER"):
-        sides = [
-            _same_pads(ctx, sizes[k], (kernel[k] - 1) * dilations[k] + 1, strides[k], mode)
-            for k in range(count)
-        ]
-        pads = [before for before, _ in sides] + [after for _, after in sides]
-    else:
+        pads = ctx.int_list("pads", pads)
+    elif mode not in ("VALID", "SAME_UPPER", "SAME_LOWER"):
         ctx.fail(f"auto_pad {mode!r} is unknown")
-    if len(kernel) != count or len(strides) != count or len(pads) != 2 * count:
+    if not len(kernel) == len(strides) == len(dilations) == count or len(pads) != 2 * count:
         ctx.fail(f"kernel, strides and pads do not fit {x.type}")
     if min(pads) < 0 or min(strides) < 1 or min(dilations) < 1 or min(kernel) < 1:
         ctx.fail(f"pads {pads}, strides {strides} or dilations {dilations} are out of range")
-    if count == 1:
-        return Windows((1, kernel[0]), (1, strides[0]), (0, pads[0], 0, pads[1]), (1, dilations[0]))
-    return Windows(tuple(kernel), tuple(strides), tuple(pads), tuple(dilations))
+    if mode.startswith("SAME"):
+        for axis in range(count):
+            reach = (kernel[axis] - 1) * dilations[axis] + 1
+            size, stride = sizes[axis], strides[axis]
+            if stride > 1 and not isinstance(size, int):
+                if fill is None:
+                    ctx.fail(f"auto_pad {mode} with stride {stride} on a symbolic size")
+                x = _pad_same(ctx, x, axis + 1, (reach, stride, mode), fill)
+            else:
+                pads[axis], pads[axis + count] = _same_pads(size, reach, stride, mode)
+    return x, Windows(tuple(kernel), tuple(strides), tuple(pads), tuple(dilations))
 
 
-def _same_pads(ctx: Context, size: Dim, reach: int, stride: int, mode: str) -> tuple[int, int]:
+def _same_pads(size: Dim, reach: int, stride: int, mode: str) -> tuple[int, int]:
     """Padding that makes the output ceil(size / stride) long."""
-    if stride == 1:
+    if stride == 1 or not isinstance(size, int):
         total = reach - 1
-    elif isinstance(size, int):
-        total = max((-(-size // stride) - 1) * stride + reach - size, 0)
     else:
-        ctx.fail(f"auto_pad {mode} with stride {stride} on a symbolic size")
+        total = max((-(-size // stride) - 1) * stride + reach - size, 0)
     small, large = total // 2, total - total // 2
     return (small, large) if mode == "SAME_UPPER" else (large, small)
 
 
-def pool_out(ctx: Context, x: Value, w: Windows) -> tuple[Dim, Dim]:
+def _pad_same(ctx: Context, x: Value, axis: int, how: tuple[int, int, str], fill: float) -> Value:
+    """x as all windows along a symbolic axis read it: cut from a border that is always enough.
+
+    how: reach of a window, stride, auto_pad.
+    """
+    reach, stride, mode = how
+    border = tuple(reach - 1 if k == axis else 0 for k in range(x.type.rank))
+    wide = ctx.emit("pad", x, before=border, after=border, mode="constant", value=fill)
+    size = x.type.shape[axis]
+    used = ((size + (stride - 1)) // stride - 1) * stride + reach
+    total = maximum(wrap(used - size), 0)
+    before = total // 2 if mode == "SAME_UPPER" else (total + 1) // 2
+    starts, sizes = [0] * x.type.rank, list(wide.type.shape)
+    starts[axis], sizes[axis] = simplify((reach - 1) - before), simplify(used)
+    return ctx.emit(
+        "slice", wide, starts=tuple(starts), steps=(1,) * x.type.rank, sizes=tuple(sizes)
+    )
+
+
+def pool_out(ctx: Context, x: Value, w: Windows) -> tuple[Dim, ...]:
     """Output sizes of a pool; with ceil_mode no window begins in the end padding."""
-    sizes = x.type.shape[2:]
-    sizes = (1, *sizes) if len(sizes) == 1 else sizes
     ceil = bool(ctx.attr("ceil_mode", 0)) and ctx.attr("auto_pad", "NOTSET") == "NOTSET"
-    return tuple(_out_along(sizes[k], w, k, ceil) for k in range(2))
+    return tuple(_out_along(ctx, size, w, k, ceil) for k, size in enumerate(x.type.shape[1:-1]))
 
 
-def _out_along(size: Dim, w: Windows, k: int, ceil: bool) -> Dim:
-    before, after, stride = w.pads[k], w.pads[k + 2], w.strides[k]
+def _out_along(ctx: Context, size: Dim, w: Windows, k: int, ceil: bool) -> Dim:
+    before, after, stride = w.pads[k], w.pads[k + len(w.kernel)], w.strides[k]
     span = size + (before + after - (w.kernel[k] - 1) * w.dilations[k] - 1)
+    if isinstance(span, int) and span < 0:
+        ctx.fail(f"a window is larger than the padded image of {size}")
     if not ceil:
         return simplify(span // stride + 1)
     out = (span + (stride - 1)) // stride + 1

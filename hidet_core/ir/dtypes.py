@@ -42,6 +42,11 @@ class DType:
         return self.kind in "iu"
 
     @property
+    def is_byte(self) -> bool:
+        """Whether it is u8 or i8."""
+        return self.is_int and self.bits == 8
+
+    @property
     def is_bool(self) -> bool:
         return self.kind == "b"
 

@@ -16,6 +16,7 @@ from .dtypes import DType, boolean, f32, i64
 from .fold import (
     ARITHMETIC,
     COMPARISONS,
+    PACKED,
     fits,
     fold_binary,
     fold_cast,
@@ -127,7 +128,7 @@ class Const(Expr):
 
 @dataclass(frozen=True, eq=False)
 class Binary(Expr):
-    """op in ARITHMETIC (dtype of the operands) or COMPARISONS (bool)."""
+    """op in ARITHMETIC (dtype of the operands), COMPARISONS (bool) or PACKED (i32)."""
 
     op: str
     a: Expr
@@ -254,15 +255,14 @@ def is_const(expr: Any, value: Any = None) -> bool:
 
 
 def binary(op: str, left: Any, right: Any) -> Expr:
-    """left op right, with constants folded; op is one of ARITHMETIC and COMPARISONS.
+    """left op right, with constants folded; op is one of ARITHMETIC, COMPARISONS, PACKED.
 
     Operands must have one dtype, else TypeError; Python numbers take the other's. A scalar meets a
     vector in all its lanes.
     """
-    if op not in ARITHMETIC and op not in COMPARISONS:
-        raise ValueError(
-            f"unknown operation {op!r}, known: {', '.join((*ARITHMETIC, *COMPARISONS))}"
-        )
+    known = (*ARITHMETIC, *COMPARISONS, *PACKED)
+    if op not in known:
+        raise ValueError(f"unknown operation {op!r}, known: {', '.join(known)}")
     if isinstance(left, Expr):
         right = wrap(right, None if isinstance(right, Expr) else left.dtype)
     elif isinstance(right, Expr):

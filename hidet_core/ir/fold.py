@@ -19,6 +19,7 @@ ARITHMETIC = (
     "add", "sub", "mul", "div", "floordiv", "mod", "min", "max", "pow", "and", "or", "xor",
     "shl", "shr",
 )  # fmt: skip
+PACKED = ("dot4",)  # of i32 words of four bytes: u8 of the left, i8 of the right
 COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne")
 _FOLDS: dict[str, Callable[[Any, Any], Any]] = {
     "add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv,

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from .dtypes import DType, bf16, f16, f32, i8, i32, u32
+from .dtypes import DType, bf16, f16, f32, i8, i32, i64, u32, u64
 from .expr import Buffer, Expr
 from .node import all_fields, walk
 from .stmt import Call, Place, Prefetch, Program
+from .tensor_map import SCOPE as MAP
+from .tensor_map import TensorMap
 
 WARP, WARPGROUP = 32, 128
 TOGETHER = {"thread": 1, "warp": WARP, "warpgroup": WARPGROUP}  # threads that do a call at once
@@ -25,6 +27,8 @@ SHAPE_M, SHAPE_N, SHAPE_WORDS = 16, 8, 8  # of a matrix product; depth in words
 GROUP_ROWS, GROUP_DEPTH = 64, 16  # of a product of a warpgroup, of 16-bit elements
 GROUP_COLS = range(8, 257, 8)
 GROUP_ROW_BYTES = (64, 128)  # of rows of its operands in shared memory, swizzled
+TURNED_COLS = 64  # side by side in a row of b's, where depth goes from row to row
+LEAST_REGISTERS, MOST_REGISTERS, REGISTER_STEP = 24, 256, 8  # of a thread, that may be set
 
 
 @dataclass(frozen=True)
@@ -85,12 +89,31 @@ def _wait_misfit(call: Call) -> str | None:
     return None if call.immediates[0] >= 0 else "a number of groups >= 0"
 
 
+def _registers_misfit(call: Call) -> str | None:
+    count = call.immediates[0]
+    fits = LEAST_REGISTERS <= count <= MOST_REGISTERS and count % REGISTER_STEP == 0
+    return None if fits else f"{LEAST_REGISTERS} to {MOST_REGISTERS} registers, a multiple of 8"
+
+
+def _tensor_load_misfit(call: Call) -> str | None:
+    to, source = call.operands[:2]
+    assert isinstance(to, Place) and isinstance(source, Place)
+    if not isinstance(source.buffer, TensorMap):
+        return "a box of a tensor map"
+    if to.buffer.dtype != source.buffer.dtype:
+        return "source and target of one type"
+    size = source.buffer.box_elements
+    return None if (to.count, source.count) == (size, size) else f"{size} elements, a whole box"
+
+
 def _wgmma_misfit(call: Call) -> str | None:
-    cols, row_bytes, step = call.immediates
+    cols, row_bytes, step, turned = call.immediates
     sums, a, b = call.operands
     assert isinstance(sums, Place) and isinstance(a, Place) and isinstance(b, Place)
     if cols not in GROUP_COLS or row_bytes not in GROUP_ROW_BYTES:
         return f"8, 16 ... 256 columns and rows of {GROUP_ROW_BYTES} bytes"
+    if turned and (row_bytes != GROUP_ROW_BYTES[-1] or cols % TURNED_COLS):
+        return f"rows of {GROUP_ROW_BYTES[-1]} bytes, {TURNED_COLS} columns, where b is turned"
     row, depth = row_bytes // a.buffer.dtype.bytes, GROUP_DEPTH
     if a.buffer.dtype != b.buffer.dtype or not 0 <= step < row // depth:
         return f"operands of one type, a step below {row // depth}"
@@ -99,11 +122,18 @@ def _wgmma_misfit(call: Call) -> str | None:
     return None if got == counts else f"{counts} elements of sums and operands, not {got}"
 
 
+def _barrier(*more: Operand) -> Intrinsic:
+    """Something with a barrier object (mbarrier): 8 bytes of shared memory."""
+    return Intrinsic((Operand("update", "shared", 1, (u64,)), *more))
+
+
 def _wgmma() -> Intrinsic:
-    """sums[64 x cols] += a[64 x 16] * b[cols x 16]^T, step by step along rows of `row_bytes`."""
+    """sums[64 x cols] += a[64 x 16] * b[cols x 16]^T, step by step along rows of `row_bytes`; b is
+    there as [cols][depth], or, turned, as [cols / 64][depth][64].
+    """
     halves = Operand("read", "shared", 0, (f16, bf16))
     sums = Operand("update", "register", 0, (f32,))
-    return Intrinsic((sums, halves, halves), "warpgroup", 3, _wgmma_misfit)
+    return Intrinsic((sums, halves, halves), "warpgroup", 4, _wgmma_misfit)
 
 
 def _mma(words: DType, sums: DType = f32) -> Intrinsic:
@@ -175,8 +205,8 @@ INTRINSICS: dict[str, Intrinsic] = {
     ),
     # what the thread knows to be stored in shared memory, warpgroups' products and copies see
     "fence_proxy_async": Intrinsic(()),
-    # columns, bytes of a row, step: chunk c (16 bytes) of row r of an operand lies at place
-    # c ^ (r's place in bytes / 128 mod the chunks of a row) of the row. Thread t gets of row
+    # columns, bytes of a row, step, is b turned: chunk c (16 bytes) of row r of an operand lies at
+    # place c ^ (r's place in bytes / 128 mod the chunks of a row) of the row. Thread t gets of row
     # t / 32 * 16 + t % 32 / 4 (and 8 below) the columns 8 * j + t % 4 * 2 and the next, for each j
     "wgmma_f16": _wgmma(),
     "wgmma_bf16": _wgmma(),
@@ -184,6 +214,34 @@ INTRINSICS: dict[str, Intrinsic] = {
     "wgmma_fence": Intrinsic((), by="warpgroup"),
     "wgmma_commit": Intrinsic((), by="warpgroup"),
     "wgmma_wait": Intrinsic((), by="warpgroup", immediates=1, misfit=_wait_misfit),
+    # registers of floats that a product in flight had: nothing uses them earlier than here
+    "wgmma_results": Intrinsic(
+        (Operand("update", "register", 0, (f32,)),), "warpgroup", 1, _round_misfit
+    ),
+    # Barrier objects. One thread initialises them for so many arrivals and fences them, then the
+    # block meets at a barrier. A phase is over when all arrivals have come and all bytes that were
+    # announced; who waits for the parity of a phase (0, 1, 0 ...) goes on when it is over. Of a new
+    # barrier the phase of parity 1 is over
+    "mbarrier_init": _barrier(Operand("value", dtypes=(i64,))),
+    "mbarrier_fence": Intrinsic(()),
+    "mbarrier_arrive": _barrier(),
+    # an arrival that announces bytes of copies
+    "mbarrier_expect": _barrier(Operand("value", dtypes=(i64,))),
+    "mbarrier_wait": _barrier(Operand("value", dtypes=(i64,))),
+    # to = the box of a tensor whose first element is given, zeros outside of the tensor; chunks of
+    # its rows lie as wgmma wants them (see there) if the map is swizzled. One thread does it; the
+    # bytes arrive at the barrier object
+    "tensor_load": Intrinsic(
+        (
+            Operand("write", "shared"),
+            Operand("read", MAP),
+            Operand("update", "shared", 1, (u64,)),
+        ),
+        misfit=_tensor_load_misfit,
+    ),
+    # how many registers the threads of a warpgroup have from here on, of those of the block
+    "registers_decrease": Intrinsic((), "warpgroup", 1, _registers_misfit),
+    "registers_increase": Intrinsic((), "warpgroup", 1, _registers_misfit),
     "shuffle_xor": _shuffle(),
     "shuffle_down": _shuffle(),
 }

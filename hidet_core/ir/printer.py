@@ -27,6 +27,7 @@ from .expr import (
 )
 from .fold import COMPARISONS
 from .stmt import Barrier, Call, For, If, Let, OnMapping, Place, Prefetch, Program, Seq, Stmt, Store
+from .tensor_map import TensorMap, tensor_of
 
 _SYMBOLS = {
     "or": ("|", 1), "xor": ("^", 2), "and": ("&", 3), "lt": ("<", 4), "le": ("<=", 4),
@@ -135,6 +136,9 @@ class Printer:
         text = f"{self.name(node)}: {node.dtype}[{shape}]"
         if node.strides is not None:
             text += f" strides [{', '.join(self.expr(s) for s in node.strides)}]"
+        if isinstance(node, TensorMap):
+            of = self.name(tensor_of(node))
+            return f"{text} map of {of} box {list(node.box)} swizzle {node.swizzle}"
         promised = node.alignment and node.scope == "global"
         return f"{text} align {node.alignment}" if promised else text
 

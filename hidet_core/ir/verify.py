@@ -40,11 +40,14 @@ from .stmt import (
     Stmt,
     Store,
 )
+from .tensor_map import SCOPE as MAP
+from .tensor_map import TensorMap
 from .types import Misfit, Types
 from .uniform import divergent_barrier, divergent_call
 
 SPECS = ("open", "scheduled", "flat", "lowered")
 PassT = TypeVar("PassT")
+GIVEN = ("global", MAP)  # scopes of parameters
 SHOWN = 200  # characters of a node in a message
 
 
@@ -89,9 +92,10 @@ class _Verifier:
         for var in program.scalars:
             self.bind(var, f"scalar {var.name}")
         for buffer in program.params:
-            self.expect(
-                buffer.scope == "global", buffer, "a parameter of scope global", buffer.scope
-            )
+            is_given = buffer.scope in GIVEN
+            self.expect(is_given, buffer, "a parameter of scope global or map", buffer.scope)
+            wrong = buffer.misfit() if isinstance(buffer, TensorMap) else None
+            self.expect(wrong is None, buffer, wrong, "another")
             for dim in (*buffer.shape, *(buffer.strides or ())):
                 self.expr(dim, buffer)
         for buffer in program.locals:
@@ -114,7 +118,7 @@ class _Verifier:
     def add_fused(self) -> None:
         """Take the tensors that the body uses, and their symbols, as part of the signature."""
         for node in walk(self.whole.body):
-            if isinstance(node, (Load, Store, Place)) and node.buffer.scope == "global":
+            if isinstance(node, (Load, Store, Place)) and node.buffer.scope in GIVEN:
                 self.buffers.add(node.buffer)
         for buffer in self.buffers:
             self.scope.update(free_vars((buffer.shape, buffer.strides or ())))
@@ -156,12 +160,12 @@ class _Verifier:
         self.expect(buffer in self.buffers, node, "a parameter or local", buffer.name)
         is_shared = buffer.scope == "shared"
         self.expect(self.in_threads or not is_shared, node, "a threads loop around", buffer.name)
-        dims = 1 if self.is_flat else len(buffer.shape)
+        dims = 1 if self.is_flat and buffer.scope != MAP else len(buffer.shape)
         self.expect(len(indices) == dims, node, f"{dims} indices of {buffer.name}", len(indices))
         for index in indices:
             self.expect(index.dtype.scalar == i64, node, "indices of i64", index.dtype)
         always = getattr(node, "mask", None) is None
-        if dims == 1 and always and buffer.scope != "global":
+        if dims == 1 and always and buffer.scope not in GIVEN:
             size = _size(buffer)
             last = getattr(node, "count", 1) - 1
             for place in (place + step for place in _ends(indices[0]) for step in {0, last}):

@@ -12,10 +12,11 @@ from typing import Any
 
 from hidet_core.base.errors import ProgramError
 from hidet_core.ir import expr as E
-from hidet_core.ir.dtypes import i32
+from hidet_core.ir.dtypes import i32, i64
 from hidet_core.ir.expr import Expr, Load
 from hidet_core.ir.intrinsics import BITS, GROUP_ROWS, INTRINSICS, MATRIX_BYTES, WARP
 from hidet_core.ir.stmt import Call, Place
+from hidet_core.ir.tensor_map import TensorMap
 
 from .language import Tensor, register
 from .trace import current, located, where
@@ -103,11 +104,14 @@ def mma(kind: str, sums: Expr, a: Expr, b: Expr) -> None:
     _call(name, _place(name, sums, 4), _place(name, a, 4), _place(name, b, 2))
 
 
-def wgmma(kind: str, sums: Expr, a: Expr, b: Expr, shape: tuple[int, int], step: int) -> None:
+def wgmma(
+    kind: str, sums: Expr, a: Expr, b: Expr, shape: tuple[int, int], step: int, turned: bool = False
+) -> None:
     """sums += a * b on tensor cores, the 128 threads of a warpgroup together: 64 x columns sums, in
     columns / 2 registers of a thread, of operands of 64 and `columns` rows in shared memory whose
     first elements are given. shape: (columns, bytes of a row: 64 or 128); step: which 16 elements
-    of the rows. How rows are swizzled, and who has which sum: ir/intrinsics.py; kind: f16, bf16.
+    of the rows; turned: b lies as [columns / 64][depth][64], in rows of 128 bytes. How rows are
+    swizzled, and who has which sum: ir/intrinsics.py; kind: f16, bf16.
     """
     name = f"wgmma_{kind}"
     if name not in INTRINSICS:
@@ -118,7 +122,8 @@ def wgmma(kind: str, sums: Expr, a: Expr, b: Expr, shape: tuple[int, int], step:
         place = _place(name, first, 1)
         count = rows * row_bytes // place.buffer.dtype.bytes
         places.append(Place(place.buffer, place.indices, count))
-    _call(name, _place(name, sums, columns // 2), *places, immediates=(columns, row_bytes, step))
+    fixed = columns, row_bytes, step, int(turned)
+    _call(name, _place(name, sums, columns // 2), *places, immediates=fixed)
 
 
 def wgmma_fence() -> None:
@@ -134,6 +139,69 @@ def wgmma_commit() -> None:
 def wgmma_wait(pending: int) -> None:
     """Wait for all groups but the last `pending`: until then their sums and operands are theirs."""
     _call("wgmma_wait", immediates=(pending,))
+
+
+def wgmma_results(first: Expr, count: int) -> None:
+    """After the wait for the products whose sums these registers are, before they are used."""
+    _call("wgmma_results", _place("wgmma_results", first, count), immediates=(count,))
+
+
+def mbarrier_init(barrier: Expr, arrivals: int) -> None:
+    """A barrier object (an element of a shared buffer of u64) whose phases have so many arrivals.
+    By one thread; then `mbarrier_fence`, then a `barrier` of the block.
+    """
+    _barrier_call("mbarrier_init", barrier, arrivals)
+
+
+def mbarrier_fence() -> None:
+    """By the thread that has initialised barrier objects, after the last of them."""
+    _call("mbarrier_fence")
+
+
+def mbarrier_arrive(barrier: Expr) -> None:
+    """One of the arrivals of the current phase: what the thread did before is seen by who waits."""
+    _barrier_call("mbarrier_arrive", barrier)
+
+
+def mbarrier_expect(barrier: Expr, bytes_: int) -> None:
+    """An arrival; the phase lasts until so many bytes of copies have come too."""
+    _barrier_call("mbarrier_expect", barrier, bytes_)
+
+
+def mbarrier_wait(barrier: Expr, parity: Any) -> None:
+    """Until the phase of this parity is over: 0, 1, 0 ...; before any, that of 1 is."""
+    _barrier_call("mbarrier_wait", barrier, parity)
+
+
+def _barrier_call(name: str, barrier: Expr, *values: Any) -> None:
+    with located():
+        numbers = [E.wrap(value, i64) for value in values]
+    _call(name, _place(name, barrier, 1), *numbers)
+
+
+def tensor_load(to: Expr, source: TensorMap, first: Sequence[Any], barrier: Expr) -> None:
+    """Copy a box of a tensor to shared memory, from its first element on; by one thread. `first`
+    says where the box begins, an index for each dim of the map, which may lie outside: zeros come
+    from there. The bytes of the whole box arrive at the barrier object.
+    """
+    with located():
+        place = tuple(E.as_index(index, source) for index in first)
+    if len(place) != len(source.shape):
+        text = f"tensor_load: {source.name} has {len(source.shape)} dims, got {len(place)} indices"
+        raise ProgramError(where(), text)
+    box = source.box_elements
+    operands = _place("tensor_load", to, box), Place(source, place, box)
+    _call("tensor_load", *operands, _place("tensor_load", barrier, 1))
+
+
+def registers_decrease(count: int) -> None:
+    """The threads of a warpgroup need only so many registers from here on (a multiple of 8)."""
+    _call("registers_decrease", immediates=(count,))
+
+
+def registers_increase(count: int) -> None:
+    """The threads of a warpgroup wait for, and take, so many registers (a multiple of 8)."""
+    _call("registers_increase", immediates=(count,))
 
 
 def fence_proxy_async() -> None:

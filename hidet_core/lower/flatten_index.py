@@ -29,6 +29,7 @@ from hidet_core.ir.stmt import (
     seq,
 )
 from hidet_core.ir.substitute import substitute
+from hidet_core.ir.tensor_map import TensorMap
 from hidet_core.ir.verify import gives
 
 
@@ -81,6 +82,8 @@ class _Flatten:
     def _operand(self, node: Place | Expr) -> Place | Expr:
         if not isinstance(node, Place):
             return self.expr(node)
+        if isinstance(node.buffer, TensorMap):  # coordinates are what the hardware takes
+            return rebuild(node, {"indices": tuple(map(self.expr, node.indices))})
         step = strides_of(node.buffer)[-1]
         if node.count > 1 and not is_const(step, 1):
             raise CompilerBug("flatten_index", f"{node.buffer.name} is not contiguous")

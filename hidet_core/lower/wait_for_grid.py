@@ -24,6 +24,7 @@ from hidet_core.ir.expr import Buffer, Load
 from hidet_core.ir.intrinsics import PROGRAMMATIC
 from hidet_core.ir.node import rebuild, walk
 from hidet_core.ir.stmt import Call, For, Let, Place, Prefetch, Program, Seq, Stmt, Store, seq
+from hidet_core.ir.tensor_map import tensor_of
 
 ACCESSES = (Load, Store, Place, Prefetch)
 
@@ -65,7 +66,7 @@ def _touches(part: Any, constants: Collection[Buffer]) -> bool:
     """Whether memory that other kernels write, or read while this one writes, is used in it."""
     return any(
         isinstance(node, ACCESSES)
-        and node.buffer.scope == "global"
-        and node.buffer not in constants
+        and tensor_of(node.buffer).scope == "global"
+        and tensor_of(node.buffer) not in constants
         for node in walk(part)
     )

@@ -2,7 +2,7 @@
 
 Integer division truncates; divisors of zero (undefined in ONNX) are replaced so that speculative
 evaluation cannot trap. IR max and min propagate NaN, as Max and Min should. `mod` follows the sign
-of the divisor for integers, `fmod` that of the dividend.
+of the divisor, `fmod` that of the dividend.
 """
 
 from __future__ import annotations
@@ -46,16 +46,30 @@ def _div(attrs: Attrs, a: Expr, b: Expr) -> Expr:
 
 
 def _mod(attrs: Attrs, a: Expr, b: Expr) -> Expr:
-    return a % _safe_divisor(b)
+    """The remainder of floor division: it has the divisor's sign."""
+    if a.dtype.is_int:
+        return a % _safe_divisor(b)
+    rest, divisor = _float_remainder(a, b), cast(b, f64)
+    differs = both(ne(rest, 0), ne(rest < 0, divisor < 0))
+    return cast(select(differs, rest + divisor, rest), a.dtype)
 
 
 def _fmod(attrs: Attrs, a: Expr, b: Expr) -> Expr:
+    """The remainder of truncating division: it has the dividend's sign."""
     if a.dtype.is_int:
         return a - truncating_div(a, b) * b
+    return cast(_float_remainder(a, b), a.dtype)
+
+
+def _float_remainder(a: Expr, b: Expr) -> Expr:
+    """fmod in f64; exact while the quotient is below 2 ** 29 (f32) or the product is exact."""
     wide_a, wide_b = cast(a, f64), cast(b, f64)
     rest = wide_a - unary("trunc", wide_a / wide_b) * wide_b
+    over = rest * wide_a < 0  # the quotient was rounded up to a whole number
+    size = unary("abs", wide_b)
+    rest = select(over, rest + select(wide_a < 0, -size, size), rest)
     keeps = both(unary("isinf", b), unary("not", unary("isinf", a)))
-    return cast(select(keeps, wide_a, rest), a.dtype)
+    return select(keeps, wide_a, rest)
 
 
 def _pow(attrs: Attrs, a: Expr, b: Expr) -> Expr:

@@ -5,7 +5,9 @@
 mask broadcasts to the scores: floats are added to them; a bool says which are kept, the others
 become `fill`. attrs: scale; causal (key j is seen by query i if j - i <= Sk - Sq, other scores are
 -inf); fill; zero_nan (a row of probabilities that would be NaN, as where no key is seen, is 0).
-Batch dims broadcast as in matmul.
+Optional ones: softcap (scores become softcap * tanh(score / softcap) before the mask); left (keys
+with i + Sk - Sq - j > left are not seen). Batch dims broadcast as in matmul: heads of queries that
+share keys are a batch dim of q that is 1 in k and v.
 """
 
 from __future__ import annotations
@@ -59,11 +61,17 @@ def batch_index(buffer: Buffer, batch: Sequence[Expr]) -> list[Expr | int]:
 def masked_score(
     score: Expr, inputs: Sequence[Buffer], at: Sequence[Expr], shape: Sequence, attrs: Attrs
 ) -> Expr:
-    """The score of (..., query, key) after the mask; shape: of the scores."""
+    """The score of (..., query, key) after the mask; shape: of the scores. What is not seen because
+    it is later is decided last, outermost.
+    """
+    if (cap := attrs.get("softcap")) is not None:
+        score = unary("tanh", score / cap) * cap
     if len(inputs) > 3:
         mask = broadcast_load(inputs[3], at, tuple(shape))
         kept = mask.dtype.is_bool
         score = select(mask, score, attrs["fill"]) if kept else score + cast(mask, score.dtype)
+    if (left := attrs.get("left")) is not None:
+        score = select(at[-2] - at[-1] <= shape[-2] - shape[-1] + left, score, -math.inf)
     if attrs["causal"]:
         score = select(at[-1] - at[-2] <= shape[-1] - shape[-2], score, -math.inf)
     return score

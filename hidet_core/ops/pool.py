@@ -1,31 +1,38 @@
-"""pool2d over x[N, H, W, C]; lrn over the channels.
+"""pool2d over x[N, H, W, C], pool_positions of its maxima; lrn over the channels.
 
-pool2d attrs: kind 'max' | 'avg', kernel (2), strides (2), pads (top, left, bottom, right),
-dilations (2), count_include_pad (avg: padded positions count in the divisor), out_hw (2 dims; the
-importer resolved ceil_mode, so the last window may reach beyond the padding; what lies beyond
-counts never). lrn attrs: size, alpha, beta, bias:  x / (bias + alpha / size * sum of squares over
-a window of channels) ** beta.
+pool2d attrs: kind 'max' | 'avg' | 'lp' (the p-norm; attr p >= 1), kernel (2), strides (2), pads
+(top, left, bottom, right), dilations (2), count_include_pad (avg: padded positions count in the
+divisor), out_hw (2 dims; the importer resolved ceil_mode, so the last window may reach beyond the
+padding; what lies beyond counts never). pool_positions(x[N, *spatial, C], y[N, *out, C]) attrs:
+kernel, strides, pads, dilations, column_major: where in the channel-first x each maximum y lies,
+the first of equal ones, counted row-major (the spatial axes in reverse order if column_major), as
+i64. lrn attrs: size, alpha, beta, bias:  x / (bias + alpha / size * sum of squares over a window of
+channels) ** beta.
 """
 
 from __future__ import annotations
 
 import math
+from math import prod
 
 from hidet_core.base.errors import Unsupported
 from hidet_core.compute.definition import Definition, compute, reduce_over
 from hidet_core.compute.dims import dim_expr
 from hidet_core.compute.types import TensorType
-from hidet_core.ir.dtypes import DType
+from hidet_core.ir.dtypes import DType, i64
 from hidet_core.ir.expr import (
     Buffer,
     Const,
     Expr,
     both,
     cast,
+    eq,
+    load,
     maximum,
     minimum,
     select,
     unary,
+    wrap,
 )
 from hidet_core.ir.expr import binary as binary_expr
 from hidet_core.ir.widen import narrowed, wide_load, wide_type
@@ -43,9 +50,9 @@ def lowest(dtype: DType) -> Const:
 
 def _infer(types: Types, attrs: Attrs) -> TensorType:
     (x,) = types
-    if x.rank != 4 or attrs["kind"] not in ("max", "avg"):
+    if x.rank != 4 or attrs["kind"] not in ("max", "avg", "lp"):
         raise Unsupported(
-            "pool2d", f"expected [N, H, W, C] and kind max or avg, got {x} and {attrs['kind']!r}"
+            "pool2d", f"expected [N, H, W, C] and kind max, avg or lp, got {x}, {attrs['kind']!r}"
         )
     return TensorType(x.dtype, (x.shape[0], *attrs["out_hw"], x.shape[3]))
 
@@ -53,18 +60,23 @@ def _infer(types: Types, attrs: Attrs) -> TensorType:
 def _define(inputs: tuple[Buffer, ...], out: TensorType, attrs: Attrs) -> tuple[Definition, ...]:
     (x,) = inputs
     window = Window(x, attrs["strides"], attrs["pads"], attrs["dilations"])
-    is_max = attrs["kind"] == "max"
+    kind = attrs["kind"]
     wide = wide_type(x.dtype)
-    outside = lowest(wide) if is_max else Const(0.0, wide)
+    outside = lowest(wide) if kind == "max" else Const(0.0, wide)
 
     def value(n: Expr, oh: Expr, ow: Expr, c: Expr) -> Expr:
-        def term(r: Expr, s: Expr) -> Expr:
-            y, z = window.position(0, oh, r), window.position(1, ow, s)
-            return select(window.valid(y, z), cast(window.load(n, y, z, c), wide), outside)
+        def term(*taps: Expr) -> Expr:
+            at = window.positions((oh, ow), taps)
+            element = cast(window.load(n, at, c), wide)
+            if kind == "lp":
+                element = power(unary("abs", element), attrs["p"])
+            return select(window.valid(at), element, outside)
 
-        total = reduce_over("max" if is_max else "sum", tuple(attrs["kernel"]), term)
-        if not is_max:
+        total = reduce_over("max" if kind == "max" else "sum", tuple(attrs["kernel"]), term)
+        if kind == "avg":
             total = total / cast(_count(window, attrs, (oh, ow)), wide)
+        if kind == "lp":
+            total = power(total, 1 / attrs["p"])
         return narrowed(total, out.dtype)
 
     return (compute("pool2d", out.dtype, out.shape, value),)
@@ -92,13 +104,52 @@ def _count_along(window: Window, attrs: Attrs, axis: int, out: Expr) -> Expr:
 operator("pool2d", "anchor", _infer, _define)
 
 
-def _power(base: Expr, exponent: float) -> Expr:
-    """base ** exponent, with roots instead of a general power where they do."""
+def power(base: Expr, exponent: float) -> Expr:
+    """base ** exponent of a base >= 0, with products and roots instead of a general power where
+    they do.
+    """
     if exponent == 0.75:
         return unary("sqrt", base) * unary("sqrt", unary("sqrt", base))
     if exponent == 0.5:
         return unary("sqrt", base)
-    return base if exponent == 1 else binary_expr("pow", base, exponent)
+    if exponent == 2:
+        return base * base
+    return base if exponent == 1 else binary_expr("pow", base, float(exponent))
+
+
+def _define_positions(
+    inputs: tuple[Buffer, ...], out: TensorType, attrs: Attrs
+) -> tuple[Definition, ...]:
+    x, y = inputs
+    window = Window(x, attrs["strides"], attrs["pads"], attrs["dilations"])
+    sizes = [dim_expr(dim) for dim in x.shape[1:-1]]
+    order = range(len(sizes))[:: -1 if attrs["column_major"] else 1]
+    many = (1 << 63) - 1
+
+    def value(n: Expr, *rest: Expr) -> Expr:
+        *place, c = rest
+        top = load(y, n, *place, c)
+
+        def term(*taps: Expr) -> Expr:
+            at = window.positions(place, taps)
+            flat = wrap(0)
+            for axis in order:
+                flat = flat * sizes[axis] + at[axis]
+            found = both(window.valid(at), eq(window.load(n, at, c), top))
+            return select(found, flat, many)
+
+        first = minimum(reduce_over("min", tuple(attrs["kernel"]), term), prod(sizes) - 1)
+        return (n * x.shape[-1] + c) * prod(sizes) + first
+
+    return (compute("pool_positions", out.dtype, out.shape, value),)
+
+
+operator(
+    "pool_positions",
+    "reduce",
+    lambda types, attrs: TensorType(i64, types[1].shape),
+    _define_positions,
+)
 
 
 def _define_lrn(
@@ -115,7 +166,7 @@ def _define_lrn(
             return select(both(at >= 0, at < channels), element * element, 0)
 
         squares = reduce_over("sum", (size,), term)
-        spread = _power(squares * (attrs["alpha"] / size) + attrs["bias"], attrs["beta"])
+        spread = power(squares * (attrs["alpha"] / size) + attrs["bias"], attrs["beta"])
         return narrowed(wide_load(x, *axes) / spread, out.dtype)
 
     return (compute("lrn", out.dtype, out.shape, value),)

@@ -1,9 +1,10 @@
-"""Sliding windows over the H and W of NHWC tensors: output sizes and clamped loads, for
-convolution and pooling."""
+"""Sliding windows over the spatial axes of channel-last tensors [N, *spatial, C]: output sizes and
+clamped loads, for convolution and pooling of any number of spatial axes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 from hidet_core.compute.dims import Dim, dim_expr, simplify
 from hidet_core.ir.expr import Buffer, Expr, both, is_const, load, maximum, minimum
@@ -16,8 +17,10 @@ def window_out(size: Dim, kernel: Dim, stride: int, pads: tuple[int, int], dilat
 
 
 class Window:
-    """Where window (oh, ow) at tap (r, s) reads: y, x may lie outside; `valid` says whether they
-    do not."""
+    """Where a window reads at a tap: positions may lie outside; `valid` says whether they do not.
+
+    pads: of all axes before, then of all axes after; spatial axis 0 is axis 1 of the buffer.
+    """
 
     def __init__(
         self, buffer: Buffer, strides: Sequence[int], pads: Sequence[int], dilations: Sequence[int]
@@ -28,18 +31,23 @@ class Window:
         self.dilations = tuple(dilations)
 
     def position(self, axis: int, out: Expr, tap: Expr) -> Expr:
-        """Coordinate along H (axis 0) or W (axis 1)."""
+        """Coordinate along a spatial axis."""
         return out * self.strides[axis] + tap * self.dilations[axis] - self.pads[axis]
+
+    def positions(self, out: Sequence[Expr], taps: Sequence[Expr]) -> list[Expr]:
+        """Coordinates along all spatial axes."""
+        return [self.position(axis, *pair) for axis, pair in enumerate(zip(out, taps, strict=True))]
 
     def inside(self, axis: int, at: Expr) -> Expr:
         return both(at >= 0, at < dim_expr(self.buffer.shape[1 + axis]))
 
-    def valid(self, y: Expr, x: Expr) -> Expr:
-        return both(self.inside(0, y), self.inside(1, x))
+    def valid(self, at: Sequence[Expr]) -> Expr:
+        return reduce(both, (self.inside(axis, place) for axis, place in enumerate(at)))
 
-    def load(self, batch: Expr, y: Expr, x: Expr, channel: Expr) -> Expr:
-        """The element at the nearest position inside: safe wherever y and x point."""
-        return load(self.buffer, batch, self.clamp(0, y), self.clamp(1, x), channel)
+    def load(self, batch: Expr, at: Sequence[Expr], channel: Expr) -> Expr:
+        """The element at the nearest position inside: safe wherever `at` points."""
+        inside = (self.clamp(axis, place) for axis, place in enumerate(at))
+        return load(self.buffer, batch, *inside, channel)
 
     def clamp(self, axis: int, at: Expr) -> Expr:
         size = self.buffer.shape[1 + axis]

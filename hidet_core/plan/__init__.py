@@ -15,6 +15,7 @@ from .model import (
     Launch,
     Plan,
     SizeCheck,
+    TensorMap,
     TensorSpec,
 )
 from .serialize import deserialize, serialize
@@ -28,6 +29,7 @@ __all__ = [
     "Launch",
     "Plan",
     "SizeCheck",
+    "TensorMap",
     "TensorSpec",
     "deserialize",
     "lifetimes",

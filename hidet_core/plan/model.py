@@ -62,7 +62,8 @@ class KernelCode:
         void symbol(void* const* args, const int64_t* scalars,
                     int64_t task_begin, int64_t task_end, void* workspace)
     For CUDA it is what cuModuleLoadData takes; a block per task has `threads` threads and
-    `shared_bytes` of dynamic shared memory; parameters are the pointers, then the scalars (i64).
+    `shared_bytes` of dynamic shared memory; parameters are the arguments (pointers, or tensor maps
+    by value), then the scalars (i64).
     dependent: the kernel waits by itself (griddepcontrol.wait) for those before it, so it may start
     before they end.
     """
@@ -75,16 +76,31 @@ class KernelCode:
 
 
 @dataclass(frozen=True)
+class TensorMap:
+    """What cuTensorMapEncodeTiled takes, the contiguous dimension first: sizes, strides in bytes
+    (the first is that of an element), and of a box the size in each dimension; swizzle: bytes.
+    """
+
+    dtype: DType
+    sizes: tuple[Dim, ...]
+    strides: tuple[Dim, ...]
+    box: tuple[int, ...]
+    swizzle: int = 0
+
+
+@dataclass(frozen=True)
 class Argument:
     """A pointer given to a kernel: offset_bytes into a buffer. stored: the kernel may write there;
     else it only reads. part: through arguments of one buffer with different parts, none of them 0,
-    no two kernels use the same element.
+    no two kernels use the same element. map: the kernel gets not the pointer but a CUtensorMap of
+    the tensor that lies there.
     """
 
     buffer: int
     offset_bytes: Dim = 0
     stored: bool = True
     part: int = 0
+    map: TensorMap | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,9 @@
               u32 alignment
     kernel    str symbol, u32 image, u32 threads, u32 shared bytes, u8 is dependent
     launch    str name, u32 kernel, f64 work, expr tasks,
-              list of (u32 buffer, expr offset, u32 part, u8 is stored), list of expr scalar
+              list of argument, list of expr scalar
+    argument  u32 buffer, expr offset, u32 part, u8 is stored, u8 rank (0: a pointer), of a tensor
+              map: i32 ONNX dtype, u8 swizzle, for each dim: expr size, expr stride, u32 box
 
 Little endian, not aligned. expr is the u32 index of an expression; equal expressions and equal
 images are stored once. Invariant: serialize(deserialize(data)) == data.
@@ -38,11 +40,12 @@ from .model import (
     Launch,
     Plan,
     SizeCheck,
+    TensorMap,
     TensorSpec,
 )
 
 MAGIC = b"HIDETPLN"
-VERSION = 3
+VERSION = 4
 DEVICES = ("cpu", "cuda")
 _HEADER = struct.Struct("<8sIIQ")
 
@@ -160,15 +163,22 @@ class _Writer:
         ]:
             if not 0 <= index < count:
                 raise CompilerBug("plan", f"launch {launch.name!r}: {what} {index} of {count}")
-        args = _listed(
-            struct.pack(
-                "<III?", arg.buffer, self.expression(arg.offset_bytes), arg.part, arg.stored
-            )
-            for arg in launch.args
-        )
+        args = _listed(map(self.argument, launch.args))
         scalars = _listed(struct.pack("<I", self.expression(dim)) for dim in launch.scalars)
         fixed = struct.pack("<IdI", launch.kernel, launch.work, self.expression(launch.tasks))
         return _text(launch.name) + fixed + args + scalars
+
+    def argument(self, arg: Argument) -> bytes:
+        offset, map_ = self.expression(arg.offset_bytes), arg.map
+        fixed = struct.pack("<III?", arg.buffer, offset, arg.part, arg.stored)
+        if map_ is None:
+            return fixed + bytes([0])
+        head = struct.pack("<BiB", len(map_.sizes), map_.dtype.onnx, map_.swizzle)
+        axes = (
+            struct.pack("<III", self.expression(size), self.expression(stride), side)
+            for size, stride, side in zip(map_.sizes, map_.strides, map_.box, strict=True)
+        )
+        return fixed + head + b"".join(axes)
 
 
 class _Reader:
@@ -233,8 +243,18 @@ class _Reader:
         return KernelCode(symbol, self.images[image], *sizes, dependent)
 
     def argument(self) -> Argument:
-        buffer, offset, part, stored = self.fields("III?")
-        return Argument(buffer, self.dims[offset], stored, part)
+        buffer, offset, part, stored, rank = self.fields("III?B")
+        map_ = self.map(rank) if rank else None
+        return Argument(buffer, self.dims[offset], stored, part, map_)
+
+    def map(self, rank: int) -> TensorMap:
+        number, swizzle = self.fields("iB")
+        dtype = from_onnx(number)
+        if dtype is None:
+            raise ValueError(f"a tensor map has unknown element type {number}")
+        axes = [(self.dim(), self.dim(), self.one("I")) for _ in range(rank)]
+        sizes, strides, box = zip(*axes, strict=True)
+        return TensorMap(dtype, sizes, strides, box, swizzle)
 
     def launch(self) -> Launch:
         name = self.text()

@@ -43,6 +43,7 @@ class Binding {
                                              : outputs_[buffer.index].data;
   }
 
+  const PlanData& plan() const { return plan_; }
   const std::vector<int64_t>& symbols() const { return symbols_; }
   const std::vector<int64_t>& values() const { return values_; }  // of expressions
   const std::vector<TensorView>& inputs() const { return inputs_; }

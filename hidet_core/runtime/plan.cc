@@ -164,6 +164,40 @@ class PlanParser {
     return kernel;
   }
 
+  ArgumentSpec ReadArgument() {
+    ArgumentSpec argument{};
+    argument.buffer = ReadIndex(plan_.buffers.size(), "buffer");
+    argument.offset_bytes = ReadExpressionId();
+    argument.part = reader_.Read<uint32_t>();
+    argument.stored = ReadFlag("argument flag 'stored'");
+    const auto rank = reader_.Read<uint8_t>();
+    if (rank == 0) return argument;
+    if (rank > kMaxMapRank || plan_.device != DeviceKind::kCuda) {
+      Fail(ErrorCode::kInvalidPlan, "a tensor map of rank %d: possible are 1 to %zu, for CUDA",
+           rank, kMaxMapRank);
+    }
+    argument.map = ReadMap(rank);
+    return argument;
+  }
+
+  TensorMapSpec ReadMap(size_t rank) {
+    TensorMapSpec map{};
+    map.dtype = static_cast<DataType>(reader_.Read<int32_t>());
+    map.swizzle = reader_.Read<uint8_t>();
+    const bool is_swizzle = map.swizzle == 0 || map.swizzle == 32 || map.swizzle == 64 ||
+                            map.swizzle == 128;
+    if (Info(map.dtype).bytes == 0 || !is_swizzle) {
+      Fail(ErrorCode::kInvalidPlan, "a tensor map has element type %d and a swizzle of %d bytes",
+           static_cast<int>(map.dtype), map.swizzle);
+    }
+    for (size_t axis = 0; axis < rank; ++axis) {
+      const ExpressionId size = ReadExpressionId();
+      const ExpressionId stride = ReadExpressionId();
+      map.axes.push_back({size, stride, reader_.Read<uint32_t>()});
+    }
+    return map;
+  }
+
   LaunchSpec ReadLaunch() {
     LaunchSpec launch;
     launch.name = reader_.String();
@@ -175,12 +209,7 @@ class PlanParser {
            launch.name.c_str(), launch.work_ns);
     }
     launch.tasks = ReadExpressionId();
-    ReadList(13, launch.args, [this] {
-      const uint32_t buffer = ReadIndex(plan_.buffers.size(), "buffer");
-      const ExpressionId offset = ReadExpressionId();
-      const auto part = reader_.Read<uint32_t>();
-      return ArgumentSpec{buffer, offset, part, ReadFlag("argument flag 'stored'")};
-    });
+    ReadList(14, launch.args, [this] { return ReadArgument(); });
     ReadList(4, launch.scalars, [this] { return ReadExpressionId(); });
     return launch;
   }

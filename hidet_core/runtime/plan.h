@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,7 @@
 
 namespace hidet {
 
-constexpr uint32_t kPlanVersion = 3;
+constexpr uint32_t kPlanVersion = 4;
 
 using ExpressionId = uint32_t;  // index into PlanData::expressions
 
@@ -53,11 +54,26 @@ struct KernelSpec {
   bool dependent;  // waits by itself for the kernels before it
 };
 
+constexpr size_t kMaxMapRank = 5;
+
+// What cuTensorMapEncodeTiled takes, the contiguous dimension first.
+struct TensorMapSpec {
+  struct Axis {
+    ExpressionId size;
+    ExpressionId stride;  // bytes; of the first dimension, those of an element
+    uint32_t box;
+  };
+  DataType dtype;
+  uint8_t swizzle;  // bytes: 0, 32, 64, 128
+  std::vector<Axis> axes;
+};
+
 struct ArgumentSpec {
   uint32_t buffer;
   ExpressionId offset_bytes;
   uint32_t part;  // kernels use no common element through others of the buffer; 0: they may
   bool stored;    // the kernel may write there
+  std::optional<TensorMapSpec> map;  // the kernel gets it instead of the pointer
 };
 
 struct LaunchSpec {

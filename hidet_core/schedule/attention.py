@@ -119,11 +119,23 @@ class Heads:
         """How many keys queries up to and including the last one may see, from the first on."""
         return last_query + 1 + wrap(self.keys) - self.queries
 
+    @property
+    def left(self) -> int | None:
+        """How far back a query sees, None where all the way."""
+        return self.problem.attrs.get("left")
+
+    def unseen(self, first_query: Expr) -> Expr:
+        """How many keys, from the first on, queries from the first one on do not see."""
+        if self.left is None:
+            return wrap(0)
+        before = first_query + wrap(self.keys) - self.queries - self.left
+        return select(before > 0, before, 0)
+
     def sizes(self) -> tuple[int, int]:
-        """(queries, keys) for estimates."""
+        """(queries, keys) for estimates; of the keys as many as one query sees."""
         sides = (self.queries, self.keys)
         rows, cols = (side if isinstance(side, int) else SYMBOLIC_ROWS for side in sides)
-        return rows, cols
+        return rows, cols if self.left is None else min(cols, rows + self.left)
 
 
 def _batch_index(buffer: Buffer, batch: Sequence[Expr]) -> list[Expr]:

@@ -14,6 +14,7 @@ from hidet_core.graph.storage import Root, Storage
 from hidet_core.ir.expr import Buffer, Const, Expr, minimum
 from hidet_core.ir.intrinsics import stored_buffers
 from hidet_core.ir.printer import text
+from hidet_core.ir.tensor_map import TensorMap, tensor_of
 from hidet_core.plan import (
     Argument,
     BufferKind,
@@ -25,6 +26,7 @@ from hidet_core.plan import (
     TensorSpec,
 )
 from hidet_core.plan import Buffer as PlanBuffer
+from hidet_core.plan import TensorMap as PlanMap
 from hidet_core.schedule.problem import Pack
 
 from .kernel import Kernel
@@ -82,18 +84,28 @@ def _launch(kernel: Kernel, code: int, memory: _Memory) -> Launch:
     stored = stored_buffers(program)
     arguments = []
     for param in program.params:
-        if param in packed:
-            value, pack = packed[param]
-            form = (anchor.op.name, param.shape, scheduled.config)
+        source = tensor_of(param)
+        if source in packed:
+            value, pack = packed[source]
+            form = (anchor.op.name, source.shape, scheduled.config)
             argument = memory.packed(value, form, pack)
         elif param in scheduled.workspace:
             argument = memory.workspace(param, scheduled.workspace[param])
         else:
-            argument = memory.argument(kernel.draft.values[param], param.alignment)
-        arguments.append(replace(argument, stored=param in stored))
+            argument = memory.argument(kernel.draft.values[source], param.alignment)
+        map_ = _map(param) if isinstance(param, TensorMap) else None
+        arguments.append(replace(argument, stored=param in stored, map=map_))
     work = max(float(scheduled.task_ns), MIN_TASK_NS)
     tasks = _dim(program.tasks)
     return Launch(code, tuple(arguments), tuple(program.scalars), tasks, work, program.name)
+
+
+def _map(param: TensorMap) -> PlanMap:
+    """As the driver takes it: the contiguous dimension first, strides in bytes."""
+    assert param.strides is not None
+    strides = (_dim(stride * param.dtype.bytes) for stride in reversed(param.strides))
+    sizes = tuple(map(_dim, reversed(param.shape)))
+    return PlanMap(param.dtype, sizes, tuple(strides), param.box[::-1], param.swizzle)
 
 
 class _Memory:

@@ -104,9 +104,12 @@ class _Buffers:
         return alignment
 
     def define(self, operator: Operator) -> tuple[Definition, ...]:
-        """An operator's definitions on these buffers."""
+        """An operator's definitions on these buffers; () of one that has none."""
         arguments = tuple(self.of(value) for value in operator.inputs)
         types = tuple(value.type for value in operator.outputs)
+        if operator.op.define is None:
+            self.of(operator.output, operator.op.name)
+            return ()
         *inner, last = operator.op.define(arguments, types, operator.attrs)
         out = self.of(operator.output, operator.op.name)
         return (*inner, Definition(out, last.axes, last.value))

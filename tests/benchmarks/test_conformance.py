@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks.conformance import cases, differs, run, source_of
 from benchmarks.conformance.case import FOLDER
-from hidet_core.emulator import LIBRARY, compiler
-from tests.emulator.cuda import Cuda
+from hidet_core.emulator import compiler
+from tests.emulator.cuda import Cuda, private_library
 from tests.emulator.nvrtc import compile_for_device
 
 CASES = cases()
@@ -35,9 +35,7 @@ class Device:
     stream = None
 
     def __init__(self, seed):
-        library = ctypes.CDLL(str(LIBRARY))
-        library.hidetEmuLastError.restype = ctypes.c_char_p
-        self.cuda = Cuda(library, seed).start()
+        self.cuda = Cuda(private_library(), seed).start()
 
     def call(self, name, *arguments):
         getattr(self.cuda, name)(*arguments)

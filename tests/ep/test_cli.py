@@ -91,6 +91,15 @@ def test_cache(call, tmp_path, monkeypatch):
     assert "switched off" in call("cache", "info")[1]
 
 
+def test_operators_lists_opsets_types_and_refusals(call):
+    status, shown, _ = call("operators")
+    assert status == 0 and "Add  opset 7+  floats signed unsigned\n" in shown
+    status, shown, _ = call("operators", "Trilu", "NonZero")
+    assert status == 1
+    assert shown.startswith("Trilu  opset 14+  floats signed unsigned bool\n    not: k not known")
+    assert shown.endswith("NonZero: not supported; such nodes stay with ONNX Runtime\n")
+
+
 def test_options_lists_the_table(call):
     shown = call("options")[1]
     assert all(key in shown for key, *_ in describe())

@@ -79,7 +79,7 @@ def _freeze(model, data_sets):
         name: array
         for place, (name, array) in enumerate(zip(names, inputs, strict=False))
         if place and isinstance(array, np.ndarray)
-        if array.dtype == np.int64 or model.graph.node[0].op_type in SCALED
+        if array.dtype in (np.int32, np.int64) or model.graph.node[0].op_type in SCALED
         if array.ndim <= 1 and array.size <= FROZEN_ELEMENTS
     }
     if not chosen:

@@ -31,6 +31,7 @@ from hidet_core.ir.stmt import (
     Stmt,
     Store,
 )
+from hidet_core.ir.tensor_map import TensorMap
 
 from .launch import ALIGNMENT, launch_of
 from .names import Names, type_name
@@ -44,7 +45,8 @@ PROGRAMMATIC_TEXT = (Path(__file__).parent / "programmatic.h").read_text()
 HOPPER = (Path(__file__).parent / "hopper.h").read_text()
 PRODUCT = "wgmma_"
 HOPPER_CALLS = {name for name, row in TABLE.items() if row.by == "warpgroup"}
-HOPPER_CALLS.add("fence_proxy_async")
+HOPPER_CALLS |= {"fence_proxy_async", "tensor_load"}
+HOPPER_CALLS |= {name for name in TABLE if name.startswith("mbarrier_")}
 
 
 def emit_cuda(program: Program) -> str:
@@ -86,13 +88,17 @@ class _Emitter:
         stored = stored_buffers(program)
         parameters = []
         for buffer in program.params:
+            if isinstance(buffer, TensorMap):
+                name = self.names.of(buffer)
+                parameters.append(f"const HT_GRID_CONSTANT ht_tensor_map {name}")
+                continue
             const = "" if buffer in stored else "const "
             name = self.names.of(buffer)
             parameters.append(f"{const}{type_name(buffer.dtype)}* HT_RESTRICT {name}")
         for var in program.scalars:
             self.values.widths.bind(var, SIZE, is_narrow=False)
             parameters.append(f"const i64 {self.names.of(var)}")
-        bounds = f"__launch_bounds__({self.launch.threads})"
+        bounds = f"__launch_bounds__({self._bounds()})"
         heading = f'extern "C" __global__ void {bounds} {program.name}(\n    '
         self._declare()
         blocks = min(self.values.widths.interval(program.tasks)[1], MAX_GRID)
@@ -101,6 +107,12 @@ class _Emitter:
         self._statements(program.body)
         body = "\n".join(self.lines)
         return f"{heading}{f',{chr(10)}    '.join(parameters)}) {{\n{body}\n}}\n"
+
+    def _bounds(self) -> str:
+        """Registers are only exchanged between threads where a block's number of them is known."""
+        names = {node.name for node in walk(self.program.body) if isinstance(node, Call)}
+        alone = ", 1" if "registers_increase" in names else ""
+        return f"{self.launch.threads}{alone}"
 
     def _declare(self) -> None:
         """The buffers of a block and of a thread."""
@@ -231,15 +243,18 @@ class _Emitter:
         if node.name == GRID_WAIT:
             self.line("if (!ht_grid_wait()) return;")  # it is true; see programmatic.h
             return
-        operands = []
+        operands, coordinates = [], []
         for operand in node.operands:
-            if isinstance(operand, Place):
+            if isinstance(operand, Place) and isinstance(operand.buffer, TensorMap):
+                operands.append(f"&{self.names.of(operand.buffer)}")
+                coordinates = [f"int({self.values.write(i)})" for i in reversed(operand.indices)]
+            elif isinstance(operand, Place):
                 index = self.values.write(operand.indices[0], 8)
                 operands.append(f"{self.names.of(operand.buffer)} + {index}")
             else:
                 operands.append(self.values.write(operand))
         fixed = f"<{', '.join(map(str, node.immediates))}>" if node.immediates else ""
-        self.line(f"ht_{node.name}{fixed}({', '.join(operands)});")
+        self.line(f"ht_{node.name}{fixed}({', '.join(operands + coordinates)});")
 
     def _hoist(self, value: Expr) -> None:
         """Do the loads of whole vectors in a value."""

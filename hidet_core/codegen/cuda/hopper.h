@@ -109,6 +109,13 @@ HT_DEV void ht_wgmma_wait() {
   HT_ASM("wgmma.wait_group.sync.aligned %0;" ::"n"(Pending));
 }
 
+// What comes after it and uses the sums of products is not moved before the wait.
+template <int Count>
+HT_DEV void ht_wgmma_results(float* d) {
+  HT_UNROLL
+  for (int i = 0; i < Count; ++i) asm volatile("" : "+f"(d[i])::"memory");
+}
+
 template <int Registers>
 HT_DEV void ht_registers_increase() {
   HT_ASM("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(Registers));
@@ -193,6 +200,8 @@ template <int Pending>
 HT_DEV void ht_wgmma_wait() {
   HT_EMU->mma_wait(Pending);
 }
+template <int Count>
+HT_DEV void ht_wgmma_results(float*) {}
 template <int Registers>
 HT_DEV void ht_registers_increase(HT_AT_LINE) {
   hidet_emu::Vote("setmaxnreg.inc", 0xffffffffu, Registers, line);

@@ -10,7 +10,8 @@ from hidet_core.ir.intrinsics import GRID_WAIT, INTRINSICS
 from hidet_core.ir.node import walk
 from hidet_core.ir.stmt import Call, For, Place, Program
 
-SWIZZLE_ALIGNMENT = 1024  # of those that warpgroups' products read
+SWIZZLE_ALIGNMENT = 1024  # of those that warpgroups' products read and tensor loads write
+LOAD = "tensor_load"
 ALIGNMENT = 16  # bytes, of shared buffers: that of the widest access
 
 
@@ -37,9 +38,9 @@ def launch_of(program: Program) -> Launch:
     swizzled = {
         operand.buffer
         for node in walk(program.body)
-        if isinstance(node, Call) and INTRINSICS[node.name].by == "warpgroup"
+        if isinstance(node, Call) and (INTRINSICS[node.name].by == "warpgroup" or node.name == LOAD)
         for operand in node.operands
-        if isinstance(operand, Place) and operand.buffer.scope == "shared"
+        if isinstance(operand, Place) and operand.buffer.scope == "shared" and operand.count > 1
     }
     offsets: dict[Buffer, int] = {}
     top = 0

@@ -50,6 +50,7 @@ void Block::StartThreads(Index3 index) {
   warpgroups_.assign((live_ + Warpgroup::kThreads - 1) / Warpgroup::kThreads, {});
   grid_waited_.reset();
   meetings_.assign((live_ + 31) / 32, {});
+  left_.assign(meetings_.size(), 0);
   ready_.resize(live_);
   std::iota(ready_.begin(), ready_.end(), uint16_t{0});
   const unsigned registers = std::min(kMaxRegisters, kRegisters / live_ / 8 * 8);
@@ -111,6 +112,7 @@ void Block::Leave() {
   }
   CheckIdle();
   if (live_ == 1) CheckGridWasWaitedFor();
+  left_[current_ / 32] |= 1u << lane;
   --live_;
   spins_ = 0;
   Suspend(State::kDone);

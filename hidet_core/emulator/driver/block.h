@@ -141,6 +141,7 @@ class Block {
   [[noreturn]] void Fail(CUresult code, const std::string& text, const void* site = nullptr);
   std::string Stuck() const;
   std::string Place(unsigned thread) const;
+  void AccessMemory(uintptr_t address, size_t bytes, AccessKind kind, const void* site);
   void CheckPlace(uintptr_t address, size_t bytes, AccessKind kind, const void* site);
   void CheckOutside(uintptr_t address, size_t bytes, AccessKind kind, const void* site);
   void ReleaseBarrier(BarrierState& barrier);
@@ -182,6 +183,8 @@ class Block {
   std::deque<uint16_t> ready_;
   std::vector<BarrierState> barriers_;
   std::vector<std::vector<Meeting>> meetings_;  // of each warp
+  std::vector<uint32_t> left_;                  // lanes of each warp that left the kernel
+  std::vector<uint16_t> members_;               // of the meeting that finishes
   std::map<uintptr_t, Mbarrier> mbarriers_;
   std::vector<Warpgroup> warpgroups_;
   std::optional<std::pair<unsigned, uint32_t>> grid_waited_;  // an agent and its clock

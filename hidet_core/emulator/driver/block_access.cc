@@ -19,13 +19,18 @@ std::string Print(const char* space, AccessKind kind, size_t bytes, uintptr_t ad
 
 void Block::Access(uintptr_t address, size_t bytes, AccessKind kind, size_t alignment,
                    const void* site) {
-  if (address % alignment != 0) {
+  if ((address & (alignment - 1)) != 0) {  // a power of two
     Fail(CUDA_ERROR_MISALIGNED_ADDRESS,
          Print("misaligned", kind, bytes, address) +
              Format(", which is no multiple of %zu", alignment),
          site);
   }
   if (stacks_.Contains(current_, address)) return;
+  AccessMemory(address, bytes, kind, site);
+}
+
+// An access outside of the thread's own stack.
+void Block::AccessMemory(uintptr_t address, size_t bytes, AccessKind kind, const void* site) {
   if (address - segment_hit_.begin < segment_hit_.end - segment_hit_.begin &&
       IsRead(kind)) {
     return;

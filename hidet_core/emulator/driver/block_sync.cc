@@ -79,13 +79,11 @@ void Block::CheckLanes(const Collective& call, uint32_t mask, unsigned lane) {
                                           "which is not in it",
                                           call.name, call.line, call.mask, lane));
   }
-  for (unsigned other = 0; other < 32; ++other) {
-    const unsigned thread = current_ / 32 * 32 + other;
-    if ((mask >> other & 1) == 0 || threads_[thread].state != State::kDone) continue;
-    Fail(CUDA_ERROR_LAUNCH_FAILED,
-         Format("divergent %s in line %d: lane %u of its mask %#x left the kernel", call.name,
-                call.line, other, call.mask));
-  }
+  const uint32_t left = mask & left_[current_ / 32];
+  if (left == 0) return;
+  Fail(CUDA_ERROR_LAUNCH_FAILED,
+       Format("divergent %s in line %d: lane %d of its mask %#x left the kernel", call.name,
+              call.line, __builtin_ctz(left), call.mask));
 }
 
 // The meeting this lane comes to; those of disjoint lanes go on side by side.
@@ -94,8 +92,9 @@ Block::Meeting& Block::Join(std::vector<Meeting>& meetings, const Collective& ca
   for (Meeting& meeting : meetings) {
     const Collective& other = meeting.call;
     if ((other.mask & mask) == 0) continue;
-    const bool same = std::strcmp(other.name, call.name) == 0 && other.line == call.line &&
-                      other.mask == mask && other.argument == call.argument;
+    const bool named = other.name == call.name || std::strcmp(other.name, call.name) == 0;
+    const bool same = named && other.line == call.line && other.mask == mask &&
+                      other.argument == call.argument;
     if (same) return meeting;
     Fail(CUDA_ERROR_LAUNCH_FAILED,
          Format("divergent collectives: lane %u is in %s in line %d (mask %#x), lanes %#x wait in "
@@ -113,14 +112,14 @@ Block::Meeting& Block::Join(std::vector<Meeting>& meetings, const Collective& ca
 void Block::FinishMeeting(std::vector<Meeting>& meetings, Meeting& meeting) {
   const unsigned first = current_ / 32 * 32;
   meeting.call.compute(meeting.call, meeting.in, meeting.out);
-  std::vector<uint16_t> members;
+  members_.clear();
   for (unsigned lane = 0; lane < 32; ++lane) {
     if ((meeting.arrived >> lane & 1) != 0) {
-      members.push_back(static_cast<uint16_t>(first + lane));
+      members_.push_back(static_cast<uint16_t>(first + lane));
     }
   }
-  if (meeting.call.orders_memory) clocks_.Join(members);
-  for (const uint16_t member : members) MakeReady(member);
+  if (meeting.call.orders_memory) clocks_.Join(members_);
+  for (const uint16_t member : members_) MakeReady(member);
   meetings.erase(meetings.begin() + (&meeting - meetings.data()));
   spins_ = 0;
 }

@@ -29,17 +29,27 @@ GlobalShadow::Page* GlobalShadow::FindPage(uintptr_t address, bool create) {
   return last_cells_ = &pages_.emplace(page, Page(kPageBytes / 4)).first->second;
 }
 
+// The work of `actor` is the running one. Neighbouring words mostly come from the same work, so the
+// last verdict mostly holds for the next one.
+bool GlobalShadow::IsKnown(const Write& write, const Actor& actor) const {
+  const bool same = verdict_.actor == work_first_ && verdict_.early == actor.early &&
+                    write.block >= verdict_.first && write.block < verdict_.last;
+  if (same) return verdict_.known;
+  const auto after = works_.upper_bound(write.block);
+  const auto earlier = std::prev(after);
+  const Work& work = WorkOf(actor.block);
+  const Order& known = actor.early ? *work.early : work.before;
+  verdict_ = Verdict{earlier->first, after->first, work_first_, actor.early,
+                     known.Knows(earlier->second.stream, earlier->second.number)};
+  return verdict_.known;
+}
+
 bool GlobalShadow::Ordered(const Write& write, const Actor& actor) const {
   if (write.block == actor.block) {
     return actor.clocks == nullptr ||
            actor.clocks->Ordered(actor.thread, write.thread, write.clock);
   }
-  if (write.block < work_first_) {
-    const Work& earlier = WorkOf(write.block);
-    const Work& work = WorkOf(actor.block);
-    const Order& known = actor.early ? *work.early : work.before;
-    return known.Knows(earlier.stream, earlier.number);
-  }
+  if (write.block < work_first_) return IsKnown(write, actor);
   if (acquired_by_ != actor.block) return false;
   const auto found = acquired_.find(write.block);
   return found != acquired_.end() &&
@@ -106,6 +116,7 @@ std::optional<std::string> GlobalShadow::Access(uintptr_t address, size_t bytes,
 
 void GlobalShadow::Settle() {
   works_.clear();
+  verdict_ = Verdict{};
   pages_.clear();
   last_page_ = 0;
   last_cells_ = nullptr;

@@ -72,15 +72,23 @@ class GlobalShadow {
     uint32_t barrier;
   };
 
+  // Whether work that starts at block `actor` knows what blocks [first, last) of another one did.
+  struct Verdict {
+    uint32_t first = 0, last = 0, actor = 0;
+    bool early = false, known = false;
+  };
+
   Page* FindPage(uintptr_t address, bool create);
   bool Ordered(const Write& write, const Actor& actor) const;
   std::string Conflict(const Write& write, AccessKind kind, const Actor& actor) const;
   const Work& WorkOf(uint32_t block) const;
+  bool IsKnown(const Write& write, const Actor& actor) const;
   void Synchronise(uintptr_t address, AccessKind kind, const Actor& actor);
 
   uint32_t next_block_ = 1;
   std::map<uint32_t, Work> works_;  // by first block
   uint32_t work_first_ = 0;         // of the work that runs
+  mutable Verdict verdict_;         // on the write of an earlier work that was looked at last
   std::unordered_map<uintptr_t, Page> pages_;
   uintptr_t last_page_ = 0;
   Page* last_cells_ = nullptr;

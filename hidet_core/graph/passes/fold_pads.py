@@ -23,7 +23,13 @@ def _rule(builder: GraphBuilder, operator: Operator) -> Value | None:
     if pad is None or pad.op.name != "pad" or pad.attrs["mode"] != "constant":
         return None
     before, after = ([pad.attrs[side][axis] for axis in perm] for side in ("before", "after"))
-    if pad.attrs["value"] != 0 or before[0] or before[3] or after[0] or after[3]:
+    if (
+        pad.attrs["value"] != operator.attrs.get("pad_value", 0)
+        or before[0]
+        or before[3]
+        or after[0]
+        or after[3]
+    ):
         return None
     extra = (before[1], before[2], after[1], after[2])
     pads = tuple(a + b for a, b in zip(operator.attrs["pads"], extra, strict=True))

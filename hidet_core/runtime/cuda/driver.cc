@@ -138,6 +138,7 @@ Driver::Driver(const std::string& path) {
       {"cuGraphExecDestroy", &f.GraphExecDestroy},
       {"cuGraphExecKernelNodeSetParams_v2", &f.GraphExecKernelNodeSetParams},
       {"cuGraphLaunch", &f.GraphLaunch},
+      {"cuTensorMapEncodeTiled", &f.TensorMapEncodeTiled},
   };
   const char* missing = nullptr;
   for (const Symbol& symbol : symbols) {

@@ -66,6 +66,10 @@ struct DriverFunctions {
   DriverCall<CUgraphExec, CUgraphNode, const CUDA_KERNEL_NODE_PARAMS*>
       GraphExecKernelNodeSetParams;
   DriverCall<CUgraphExec, CUstream> GraphLaunch;
+  DriverCall<CUtensorMap*, CUtensorMapDataType, uint32_t, void*, const uint64_t*, const uint64_t*,
+             const uint32_t*, const uint32_t*, CUtensorMapInterleave, CUtensorMapSwizzle,
+             CUtensorMapL2promotion, CUtensorMapFloatOOBfill>
+      TensorMapEncodeTiled;
   // null before CUDA 12.3
   DriverCall<CUgraph, const CUgraphNode*, const CUgraphNode*, const CUgraphEdgeData*, size_t>
       GraphAddDependencies;

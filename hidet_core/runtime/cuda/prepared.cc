@@ -15,7 +15,8 @@ constexpr uint32_t kArena = 0;  // numbers of memories for FindDependencies; the
 }  // namespace
 
 Prepared::Prepared(const LoadedPlan& loaded, const Binding& binding, const StagedTensors& staged)
-    : loaded_(loaded), plan_(loaded.data()), symbols_(binding.symbols()), staged_(staged) {
+    : loaded_(loaded), plan_(loaded.data()), symbols_(binding.symbols()), staged_(staged),
+      maps_(loaded.device()) {
   PlanArena(binding);
   for (const LaunchSpec& launch : plan_.launches) {
     const int64_t tasks = binding.Tasks(launch);
@@ -23,6 +24,7 @@ Prepared::Prepared(const LoadedPlan& loaded, const Binding& binding, const Stage
   }
   addresses_.reserve(parameters_.size());
   for (uint64_t& parameter : parameters_) addresses_.push_back(&parameter);
+  maps_.Place(addresses_);
 }
 
 Prepared::~Prepared() {
@@ -147,6 +149,7 @@ void Prepared::AddArgument(const Binding& binding, const LaunchSpec& launch,
   const int64_t offset = binding.Offset(launch, arg);
   const size_t parameter = parameters_.size();
   parameters_.push_back(0);
+  if (arg.map) maps_.Add(binding, launch, arg, parameter, steps_.size() - 1);
   if (buffer.kind == BufferKind::kConstant) {
     parameters_[parameter] = Address(loaded_.constant(buffer.index) + offset);
     return;
@@ -181,6 +184,7 @@ void Prepared::PatchCallers(const Binding& binding) {
     parameters_[patch.parameter] = address;
     steps_[patch.step].is_changed = true;
   }
+  maps_.Encode(parameters_, [this](size_t step) { steps_[step].is_changed = true; });
 }
 
 void Prepared::Launch(size_t launch, CUstream stream) {

@@ -12,6 +12,7 @@
 #include "hidet_core/runtime/binding.h"
 #include "hidet_core/runtime/cuda/dependencies.h"
 #include "hidet_core/runtime/cuda/loaded_plan.h"
+#include "hidet_core/runtime/cuda/tensor_maps.h"
 #include "hidet_core/runtime/planner.h"
 
 namespace hidet::cuda {
@@ -41,7 +42,7 @@ class Prepared {
   // Makes pointers of places. Needed once before the first launch.
   void PlaceArena(uint8_t* arena);
 
-  // Takes over the addresses of the caller's tensors.
+  // Takes over the addresses of the caller's tensors; tensor maps follow. After PlaceArena.
   void PatchCallers(const Binding& binding);
 
   size_t launches() const { return steps_.size(); }
@@ -100,6 +101,7 @@ class Prepared {
   std::vector<int64_t> staged_offsets_;
   std::vector<Step> steps_;            // of the launches that have tasks
   std::vector<uint64_t> parameters_;   // of all steps, one after the other
+  TensorMaps maps_;                    // that parameters are given as instead of pointers
   std::vector<void*> addresses_;       // of the parameters, as cuLaunchKernel takes them
   std::vector<Patch> patches_;
   std::vector<ArenaPointer> arena_pointers_;

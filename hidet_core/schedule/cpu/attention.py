@@ -187,9 +187,11 @@ class _Task:
             self._block(wrap(0), visible)
             return
         self._begin()
-        for block in range_(ceildiv(visible, self.config.keys), "block"):
-            start = block * self.config.keys
-            self._block(start, let("keys", minimum(wrap(visible) - start, self.config.keys)))
+        size = self.config.keys
+        skipped = let("skipped", self.heads.unseen(first) // size)
+        for block in range_(ceildiv(visible, size) - skipped, "block"):
+            start = (block + skipped) * size
+            self._block(start, let("keys", minimum(wrap(visible) - start, size)))
         self._finish()
 
     def _seen(self, query: Expr) -> Expr:

@@ -20,7 +20,7 @@ from hidet_core.target.cpu import Cpu
 
 from ..config import Config
 from ..problem import Problem, Scheduled
-from ..reducing import combine, find_reduce, identity, instantiate, with_total
+from ..reducing import GENERIC, combine, find_reduce, identity, instantiate, with_total
 from ..template import Template
 from ..work import estimate, scalars_of, unravel
 from .reduction import lane_axis, reduce_in_lanes, reduce_serial
@@ -36,7 +36,7 @@ class ReduceConfig(Config):
 class ReduceTemplate(Template):
     """Definitions that all have the output's shape, each with at most one Reduce."""
 
-    ops = ("reduce", "arg_reduce", "conv2d", "matmul", "pool2d", "lrn")
+    ops = GENERIC
     is_general = True
 
     def accepts(self, problem: Problem) -> bool:

@@ -188,8 +188,9 @@ class _Block:
             self.tops[i], self.sums[i] = -math.inf, 0.0
             for c in unroll(self.extents.pieces * PIECE, "c"):
                 self.mixed[i, c] = 0.0
-        for tile in range_(self._tiles(), "tile"):
-            start = let("start", tile * self.config.block_k)
+        skipped = let("skipped", self.heads.unseen(first) // self.config.block_k)
+        for tile in range_(self._tiles() - skipped, "tile"):
+            start = let("start", (tile + skipped) * self.config.block_k)
             self._copy(self.k, 1, start)
             self._copy(self.v, 2, start)
             self._copy_mask(start)

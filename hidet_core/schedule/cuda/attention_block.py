@@ -128,7 +128,8 @@ class Block:
     def write(self, batch: Sequence[Expr], first: Expr) -> None:
         """The results of queries [first, first + block_q)."""
         self.batch, self.first = batch, first
-        self.tiles = let("tiles", self._tiles())
+        self.skipped = let("skipped", self.heads.unseen(first) // self.config.keys)
+        self.tiles = let("tiles", self._tiles() - self.skipped)
         ahead = self.config.stages - 1
         self._copy(self.q, 0, first, ())
         for tile in range(max(ahead, 1)):
@@ -170,7 +171,7 @@ class Block:
 
     def _copy_tile(self, tile: Expr) -> None:
         config = self.config
-        start, stage = tile * config.keys, let("stage", tile % config.stages)
+        start, stage = (tile + self.skipped) * config.keys, let("stage", tile % config.stages)
         self._copy(self.k, 1, start, (stage,))
         self._copy(self.v, 2, start, (stage,))
         if not self.heads.has_row_mask:
@@ -207,7 +208,7 @@ class Block:
         """A tile that has arrived."""
         stage = let("stage", tile % self.config.stages)
         self._score(stage)
-        self._mask(tile * self.config.keys, stage)
+        self._mask((tile + self.skipped) * self.config.keys, stage)
         self._weigh()
         self._mix(stage)
 

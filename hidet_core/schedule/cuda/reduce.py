@@ -21,7 +21,7 @@ from hidet_core.target.nvidia import Cuda
 
 from ..config import Config
 from ..problem import Problem, Scheduled
-from ..reducing import find_reduce
+from ..reducing import GENERIC, find_reduce
 from ..template import Template
 from ..work import estimate, scalars_of, unravel
 from .across import BOX, RESULTS, Team, meeting_cycles
@@ -56,7 +56,7 @@ class ReduceConfig(Config):
 class ReduceTemplate(Template):
     """Definitions that all have the output's shape, each with at most one Reduce."""
 
-    ops = ("reduce", "arg_reduce", "conv2d", "matmul", "pool2d", "lrn")
+    ops = GENERIC
     is_general = True
 
     def accepts(self, problem: Problem) -> bool:

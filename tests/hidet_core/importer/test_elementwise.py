@@ -88,6 +88,8 @@ CASES = [
     Case("Clip", 13, [SPECIAL, LOW, HIGH], constants=(1, 2)),
     Case("Clip", 13, [FINITE, None, HIGH], constants=(2,), note="no minimum"),
     Case("Clip", 13, [(3, 7), LOW, HIGH], note="computed bounds"),
+    Case("Clip", 13, [(3, 7), np.array(np.nan, F), HIGH], note="computed NaN"),
+    Case("Clip", 13, [(3, 7), LOW, np.array(np.nan, F)], constants=(1, 2), note="NaN"),
     Case("Clip", 13, [INTS, np.array(-3, np.int32), np.array(5, np.int32)], constants=(1, 2),
          note="int"),
     Case("Cast", 13, [FINITE], {"to": 6}),

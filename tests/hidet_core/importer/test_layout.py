@@ -73,6 +73,7 @@ CASES = [
     Case("Trilu", 14, [(2, 4, 5)]),
     Case("Trilu", 14, [(4, 5), scalar(-1)], {"upper": 0}, constants=(1,)),
     Case("Trilu", 14, [BOOLS, scalar(1)], constants=(1,), note="bool"),
+    Case("Trilu", 14, [(2, 4, 5), scalar(-2)], {"upper": 0}, note="computed"),
     Case("DepthToSpace", 13, [(2, 12, 3, 2)], {"blocksize": 2}),
     Case("DepthToSpace", 13, [(1, 18, 2, 3)], {"blocksize": 3, "mode": "CRD"}),
     Case("SpaceToDepth", 13, [(2, 3, 4, 6)], {"blocksize": 2}),
@@ -88,6 +89,17 @@ CASES = [
     Case("Einsum", 12, [(3, 4), (4, 5)], {"equation": "ij,jk"}),
     Case("Einsum", 12, [(3, 4, 2), (3, 4)], {"equation": "ijk,ij->k"}),
     Case("Einsum", 12, [(3, 4, 5)], {"equation": "ijk->ki"}),
+    Case("Einsum", 12, [(4, 4, 5)], {"equation": "iij->ji"}),
+    Case("Einsum", 12, [(5, 5)], {"equation": "ii"}),
+    Case("Einsum", 12, [(2, 3, 1, 5), (6, 5, 3, 4, 2)], {"equation": "a...b,cb...d->...acd"}),
+    Case("Einsum", 12, [(2, 3, 4), (1, 3, 4)], {"equation": "...i,...i->..."}),
+    Case("Einsum", 12, [(2, 1, 4, 4), (2, 3, 4)], {"equation": "...ii,...i"}),
+    Case("Einsum", 12, [(2, 3), (3, 4), (4, 5)], {"equation": "ij,jk,kl->li"}),
+    Case("Einsum", 12, [(2, 3), (2, 3)], {"equation": "ij,ij->ij"}),
+    Case("EyeLike", 9, [(3, 5)], {"k": 1, "dtype": 7}),
+    Case("EyeLike", 9, [(4, 3)], {"k": -2}),
+    Case("ReverseSequence", 10, [(5, 3, 2), ints(1, 0, 5)]),
+    Case("ReverseSequence", 10, [(3, 5), ints(5, 2, 3)], {"time_axis": 1, "batch_axis": 0}),
 ]  # fmt: skip
 
 

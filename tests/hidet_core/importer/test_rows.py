@@ -47,6 +47,8 @@ REDUCTIONS = [
     Case("ReduceSum", 13, [(3, 4, 5)], {"noop_with_empty_axes": 1}),
     Case("ReduceMean", 18, [COUNTED, ints(2)], constants=(1,), note="int"),
     Case("ReduceMax", 18, [COUNTED, ints(0)], constants=(1,), note="int"),
+    Case("ReduceMax", 20, [COUNTED > 5, ints(0)], constants=(1,), note="bool"),
+    Case("ReduceMin", 20, [COUNTED > 5], {"keepdims": 0}, note="bool"),
     Case("ReduceLogSumExp", 13, [np.array([[1000, 1001], [-1000, 3]], np.float32)],
          {"axes": [1]}, note="large"),
     Case("ArgMax", 13, [(3, 4, 5)], {"axis": 1}),

@@ -30,7 +30,24 @@ CONVS = [
     conv((2, 3, 11), (4, 3, 5), strides=[2], pads=[2, 1]),
     conv((2, 4, 11), (4, 1, 3), group=4, dilations=[2]),
     Case("Conv", 13, [(1, 2, 5, 5), (3, 2, 2, 2)], rtol=1e-4, atol=1e-5, note="computed weights"),
-]
+    conv((2, 3, 5, 6, 7), (4, 3, 3, 2, 3)),
+    conv((1, 3, 7, 6, 5), (5, 3, 3, 3, 3), strides=[2, 1, 2], pads=[1, 0, 1, 2, 1, 0]),
+    conv((1, 4, 5, 4, 6), (6, 2, 2, 3, 1), group=2, dilations=[2, 1, 1], pads=[0, 1, 0, 1, 1, 0]),
+    conv((2, 3, 4, 5, 6), (4, 3, 1, 3, 3), pads=[0, 1, 1, 0, 1, 1]),
+    conv((1, 5, 4, 5, 6), (10, 1, 3, 2, 2), group=5),
+    conv((1, 5, 4, 5, 6), (5, 1, 3, 3, 3), group=5, auto_pad="SAME_UPPER", strides=[1, 2, 2]),
+    Case("FusedConv", 13, [(1, 3, 5, 6), (4, 3, 3, 3), (4,), (1, 4, 3, 4)],
+         {"activation": "LeakyRelu", "activation_params": [0.2]}, (1, 2), domain="com.microsoft",
+         rtol=1e-4, atol=1e-5),
+    Case("FusedConv", 13, [(1, 3, 5, 6), (4, 3, 3, 3)],
+         {"activation": "Clip", "activation_params": [-0.5, 1.5], "pads": [1, 0, 1, 0]}, (1,),
+         domain="com.microsoft", rtol=1e-4, atol=1e-5),
+]  # fmt: skip
+
+
+def pool_positions(x, **attrs):
+    return Case("MaxPool", 12, [x], attrs, outputs=2, note=f"{x} positions")
+
 
 POOLS = [
     pool("MaxPool", (2, 3, 7, 9), kernel_shape=[3, 2]),
@@ -60,6 +77,22 @@ POOLS = [
     pool("AveragePool", (1, 3, 7, 8), kernel_shape=[3, 3], strides=[2, 2],
          auto_pad="SAME_UPPER"),
     pool("AveragePool", (1, 3, 11), kernel_shape=[3], strides=[2], pads=[1, 1]),
+    pool("MaxPool", (2, 3, 6, 7, 5), kernel_shape=[2, 3, 3], strides=[1, 2, 2], ceil_mode=1,
+         pads=[0, 1, 1, 1, 1, 0]),
+    pool("MaxPool", (1, 2, 9, 7, 8), kernel_shape=[3, 2, 3], dilations=[2, 1, 3]),
+    pool_positions((2, 3, 7, 6), kernel_shape=[3, 2], strides=[2, 1], pads=[1, 0, 1, 1]),
+    pool_positions((2, 3, 7, 6), kernel_shape=[2, 2], storage_order=1, ceil_mode=1),
+    pool_positions((2, 2, 9), kernel_shape=[3], strides=[2], pads=[1, 1]),
+    pool_positions((1, 2, 5, 4, 6), kernel_shape=[2, 3, 2], strides=[2, 1, 2], storage_order=1),
+    pool("AveragePool", (2, 3, 6, 7, 5), kernel_shape=[2, 3, 3], strides=[1, 2, 2],
+         pads=[0, 1, 1, 1, 1, 0]),
+    pool("AveragePool", (1, 2, 6, 7, 5), 19, kernel_shape=[3, 3, 2], strides=[2, 2, 2],
+         pads=[1, 1, 0, 1, 0, 1], count_include_pad=1, ceil_mode=1),
+    pool("LpPool", (2, 3, 7, 6), 18, kernel_shape=[3, 2], strides=[2, 1], pads=[1, 0, 1, 1]),
+    pool("LpPool", (2, 3, 7, 6), 18, kernel_shape=[3, 2], p=1, ceil_mode=1, strides=[2, 2]),
+    pool("LpPool", (1, 2, 5, 7, 6), 18, kernel_shape=[2, 2, 3], p=3, dilations=[1, 2, 1]),
+    pool("LpPool", (1, 2, 9), 11, kernel_shape=[3], auto_pad="SAME_LOWER", strides=[2]),
+    pool("GlobalLpPool", (2, 3, 5, 7), p=3),
     pool("GlobalAveragePool", (2, 3, 5, 7)),
     pool("GlobalAveragePool", (2, 3, 5)),
     pool("GlobalMaxPool", (2, 3, 5, 7)),
@@ -80,3 +113,8 @@ def test_matches_onnx_runtime(case):
 def test_max_pool_of_negative_values_ignores_padding():
     x = -1 - np.random.default_rng(0).random((1, 1, 4, 4), np.float32)
     check(Case("MaxPool", 13, [x], {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}))
+
+
+def test_the_first_of_equal_maxima_is_the_position():
+    x = np.random.default_rng(0).integers(0, 3, (2, 2, 6, 6)).astype(np.float32)
+    check(Case("MaxPool", 12, [x], {"kernel_shape": [3, 3], "pads": [1] * 4}, outputs=2))

@@ -3,11 +3,12 @@
 import pytest
 
 from hidet_core.base.errors import CompilerBug
-from hidet_core.ir.dtypes import f16, f32, i64, u32
+from hidet_core.ir.dtypes import f16, f32, i64, u32, u64
 from hidet_core.ir.expr import Buffer, Const, Var, binary, load, wrap
 from hidet_core.ir.intrinsics import stored_buffers
 from hidet_core.ir.printer import text
 from hidet_core.ir.stmt import Call, For, If, Let, Place, Program, Store, seq
+from hidet_core.ir.tensor_map import tensor_map
 from hidet_core.ir.uniform import divergent_call
 from hidet_core.ir.verify import verify
 
@@ -17,6 +18,8 @@ TILE = Buffer("tile", f16, (16, 16), None, "shared")
 SUMS = Buffer("sums", f32, (2, 4), None, "register")
 A, B = (Buffer(name, u32, (4,), None, "register") for name in "ab")
 ZERO, ONE = wrap(0), wrap(1)
+BARS = Buffer("bars", u64, (2,), None, "shared")
+MAP = tensor_map(X, (4, 16), (16, 1), (8, 16))
 COPY = Call(
     "copy_async", (Place(TILE, (ZERO, ZERO), 8), Place(X, (THREAD * 8,), 8), wrap(True)), (8,)
 )
@@ -24,10 +27,15 @@ LOAD = Call("load_matrix", (Place(A, (ZERO,), 4), Place(TILE, (THREAD % 16, ZERO
 MMA = Call("mma_f16", (Place(SUMS, (ONE, ZERO), 4), Place(A, (ZERO,), 4), Place(B, (ZERO,), 2)))
 
 
+def box(count, source=MAP, *first):
+    place = Place(source, first or (ZERO,) * len(source.shape), count)
+    return Place(TILE, (ZERO, ZERO), count), place, Place(BARS, (ZERO,))
+
+
 def program(*stmts, threads=64):
     body = seq(*stmts, Store(Y, (THREAD,), load(SUMS, ZERO, ZERO)))
     loop = For(THREAD, Const(threads, i64), body, "threads")
-    return Program("p", (X, Y), (), TASK, wrap(1), (TILE, SUMS, A, B), loop)
+    return Program("p", (X, Y, MAP), (), TASK, wrap(1), (TILE, SUMS, A, B, BARS), loop)
 
 
 def test_what_is_fine():
@@ -51,11 +59,21 @@ def test_what_is_fine():
         (Call("mma_f16", (MMA.operands[0], Place(A, (ONE,), 4), MMA.operands[2])), r"\[0, 4\)"),
         (If(binary("lt", THREAD, 40), MMA), "a collective that all lanes reach"),
         (For(Var("lane"), wrap(4), MMA, "lanes"), "no lanes around"),
+        (Call("mbarrier_init", (Place(BARS, (wrap(2),)), ONE)), r"\[0, 2\)"),
+        (Call("mbarrier_wait", (Place(TILE, (ZERO, ZERO)), ONE)), "u64, got f16"),
+        (Call("tensor_load", box(256)), "128 elements, a whole box"),
+        (Call("tensor_load", box(128, X)), "'map', 128"),
+        (Call("tensor_load", box(128, MAP, ONE)), "2 indices of x_map, got 1"),
+        (
+            If(binary("lt", THREAD, 40), Call("registers_increase", (), (64,))),
+            "a collective that all lanes reach",
+        ),
+        (Call("registers_decrease", (), (20,)), "24 to 256 registers"),
     ],
 )
 def test_what_is_not(stmt, why):
     with pytest.raises(CompilerBug, match=why):
-        verify(program(stmt), "scheduled")
+        verify(program(stmt, threads=128), "scheduled")
 
 
 def test_whole_warps_and_threads_around():
@@ -84,3 +102,25 @@ def test_the_text():
         "copy_wait<2>()\n"
         "mma_f16(sums[1, 0 : +4], a[0 : +4], b[0 : +2])\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("shape", "strides", "box", "swizzle", "why"),
+    [
+        ((4, 16), (16, 1), (8, 16), 0, None),
+        ((4, Var("n") * 8), (Var("n") * 8, 1), (8, 64), 128, None),
+        ((4, 16), (20, 1), (8, 16), 0, r"strides of 16 bytes, got \(20, 1\)"),
+        ((4, 16), (16, 2), (8, 16), 0, "a contiguous last dim"),
+        ((4, 16), (16, 1), (8, 16), 128, "got 32 and 128 bytes"),
+        ((4, 16), (16, 1), (300, 16), 0, "1 to 256"),
+        ((4, 16), (16, 1), (16,), 0, "a side of the box each, got 2"),
+    ],
+)
+def test_tensor_maps(shape, strides, box, swizzle, why):
+    given = tensor_map(X, shape, strides, box, swizzle)
+    if why is None:
+        assert given.misfit() is None
+        return
+    whole = Program("p", (given,), (), TASK, wrap(1), (), seq())
+    with pytest.raises(CompilerBug, match=why):
+        verify(whole, "scheduled")

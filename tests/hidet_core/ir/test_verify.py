@@ -196,7 +196,7 @@ def test_a_broken_rule(name):
 SIGNATURES = {
     "scope of a parameter": (
         {"params": (REG,)},
-        "expected a parameter of scope global, got regist",
+        "expected a parameter of scope global or map, got regist",
     ),
     "scope of a local": (
         {"local": (Y,)},

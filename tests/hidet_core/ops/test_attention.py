@@ -15,11 +15,17 @@ from tests.hidet_core.schedule.attention_cases import CASES, PLAIN, attention, h
 def reference(q, k, v, mask=None, *, attrs):
     scale, causal, fill, zero_nan = (attrs[key] for key in ("scale", "causal", "fill", "zero_nan"))
     scores = np.einsum("...id,...jd->...ij", q, k) * scale
+    if cap := attrs.get("softcap"):
+        scores = np.tanh(scores / cap) * cap
     if mask is not None:
         scores = np.where(mask, scores, fill) if mask.dtype == bool else scores + mask
     if causal:
         rows, cols = scores.shape[-2:]
         scores = np.where(np.tri(rows, cols, cols - rows, dtype=bool), scores, -np.inf)
+    if "left" in attrs:
+        rows, cols = scores.shape[-2:]
+        hidden = np.tri(rows, cols, cols - rows - attrs["left"] - 1, dtype=bool)
+        scores = np.where(hidden, -np.inf, scores)
     with np.errstate(invalid="ignore"):
         weights = np.exp(scores - scores.max(-1, keepdims=True))
         weights /= weights.sum(-1, keepdims=True)

@@ -11,7 +11,7 @@ from hidet_core.base.errors import CompilerBug, Unsupported
 from hidet_core.compute.classify import is_elementwise_in, is_injective
 from hidet_core.compute.evaluate import evaluate
 from hidet_core.compute.types import TensorType, tensor_type
-from hidet_core.ir.dtypes import boolean, f32, i32, i64
+from hidet_core.ir.dtypes import boolean, f32, i32, i64, u8
 from hidet_core.ir.expr import Buffer, Var, wrap
 from hidet_core.ops import OPS, find_op
 from hidet_core.ops.registry import OpDef, register
@@ -77,15 +77,16 @@ def test_scatter_of_concat(shape, data):
 
 ELEMENTWISE = sorted(op.name for op in OPS.values() if op.elementwise)
 ATTRS = {"to": i32, "alpha": 0.5, "beta": 0.1, "gamma": 1.2, "lambd": 0.3, "bias": 0.1}
+DTYPES = ((f32, f32, f32), (i32, i32, i32), (boolean, boolean, boolean),
+          (boolean, f32, f32), (f32, f32, u8), (u8, f32, u8))  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_elementwise_operators_read_their_operands_in_place(name):
     op, shape = OPS[name], (N, 3)
     for count in (1, 2, 3):
-        for kind in (f32, i32, boolean):
-            first = boolean if name == "where" else kind
-            types = tuple(TensorType(first if k == 0 else kind, shape) for k in range(count))
+        for kinds in DTYPES:
+            types = tuple(TensorType(kind, shape) for kind in kinds[:count])
             buffers = tuple(Buffer(f"x{k}", t.dtype, t.shape) for k, t in enumerate(types))
             try:
                 definitions = op.define(buffers, op.infer(types, ATTRS), ATTRS)

@@ -9,8 +9,9 @@ import pytest
 
 from hidet_core._runtime import Error, Executable
 from hidet_core.base.errors import CompilerBug
+from hidet_core.ir.dtypes import f16
 from hidet_core.ir.expr import Var
-from hidet_core.plan import Argument, Buffer, BufferKind, deserialize, serialize
+from hidet_core.plan import Argument, Buffer, BufferKind, TensorMap, deserialize, serialize
 from hidet_core.plan.bytecode import encode_dim
 
 HEADER = 24
@@ -21,12 +22,17 @@ def code(dim, plan):
 
 
 def resealed(payload):
-    return struct.pack("<8sIIQ", b"HIDETPLN", 3, zlib.crc32(payload), len(payload)) + payload
+    return struct.pack("<8sIIQ", b"HIDETPLN", 4, zlib.crc32(payload), len(payload)) + payload
 
 
 def for_cuda(plan):
     """The same plan for a GPU, with everything that only such plans have."""
     first, last = plan.kernels
+    n = plan.symbols[0]
+    boxes = TensorMap(f16, (3, n * 8, 5), (2, 16, n * 128), (64, 8, 1), 128)
+    launch, *others = plan.launches
+    launch = replace(launch, args=(replace(launch.args[0], map=boxes), *launch.args[1:]))
+    plan = replace(plan, launches=(launch, *others))
     kernels = (replace(first, threads=128), replace(last, threads=32, shared_bytes=50_000))
     return replace(plan, device="cuda", kernels=(kernels[0], replace(kernels[1], dependent=True)))
 
@@ -51,6 +57,15 @@ def test_round_trip(plan, change):
         assert code(new.tasks, back) == code(old.tasks, plan)
         for one, other in zip(new.args, old.args, strict=True):
             assert (one.buffer, one.stored, one.part) == (other.buffer, other.stored, other.part)
+            assert (one.map is None) == (other.map is None)
+            if one.map is not None:
+                fixed = (other.map.dtype, other.map.box, other.map.swizzle)
+                assert (one.map.dtype, one.map.box, one.map.swizzle) == fixed
+                for new_dims, old_dims in (
+                    (one.map.sizes, other.map.sizes),
+                    (one.map.strides, other.map.strides),
+                ):
+                    assert [code(d, back) for d in new_dims] == [code(d, plan) for d in old_dims]
         assert [code(s, back) for s in new.scalars] == [code(s, plan) for s in old.scalars]
 
 

@@ -110,8 +110,7 @@ def gpu(request, monkeypatch):
     monkeypatch.setenv("HIDET_EMULATOR_SEED", str(request.param))
     emulator = Emulator(request.param)
     gc.collect()
-    if emulator.count("objects"):
-        pytest.skip("another test has left something alive on the device")
+    assert emulator.count("objects") == 0, "another test has left something alive on the device"
     yield emulator
     gc.collect()
     assert emulator.count("objects") == 0

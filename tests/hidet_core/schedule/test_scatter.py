@@ -1,0 +1,17 @@
+"""Scatters on the CPU."""
+
+import pytest
+
+from tests.hidet_core.compiled import check
+from tests.hidet_core.schedule.scatter_cases import STATIC, SYMBOLIC
+
+
+@pytest.mark.parametrize("name", STATIC)
+def test_static_sizes(name):
+    check(STATIC[name], interpreted=True)
+
+
+@pytest.mark.parametrize("name", SYMBOLIC)
+def test_symbolic_sizes(name):
+    graph, sizes = SYMBOLIC[name]
+    check(graph, *sizes, interpreted=True)
