@@ -153,8 +153,10 @@ class _Interpreter:
                 return lambda env: None
             case Barrier(where):
                 return lambda env: self._barrier(where)
-            case Call(name):
-                return _nothing if name in PROGRAMMATIC else self._call(node)
+            case Call(name) if name in PROGRAMMATIC:
+                return lambda env: None  # kernels run one after the other here
+            case Call():
+                return self._call(node)
             case For(var, _, body, "threads"):
                 return self._block(var, self.stmt(body))
             case For(var, extent, body):
@@ -384,10 +386,6 @@ def _in_lanes(value: Any, lanes: int) -> Any:
 def _constant(value: Any, lanes: int) -> Value:
     held = np.full(lanes, value) if lanes > 1 else value
     return lambda env: held
-
-
-def _nothing(env: Env) -> None:
-    """Kernels run one after the other here."""
 
 
 def _flat_view(buffer: Buffer, array: np.ndarray) -> np.ndarray:
