@@ -14,6 +14,7 @@ from functools import partial
 
 import numpy as np
 
+from .base.knobs import read
 from .build import Builder, KernelCache, assembly, is_installed
 from .codegen import emit_for, launch_of, workspace_bytes
 from .fusion import fuse_epilogue, fuse_prologue, name_shared, trim_signature
@@ -25,7 +26,7 @@ from .importer import OnnxGraph, import_subgraph
 from .ir.expr import Var
 from .ir.printer import text
 from .ir.stmt import Program
-from .lower import lowering_for
+from .lower import lowering_for, wait_for_grid
 from .plan import serialize
 from .schedule import tuned
 from .schedule.choose import Candidate, schedules
@@ -171,16 +172,19 @@ def compile_kernel(
     program = trace("name_shared", name_shared(program))
     program = trim_signature(program, symbols, f"hidet_{draft.name}", draft.stored)
     program = trace("signature", program, "scheduled")
+    if "launch_dependents" in builder.target.features and read("HIDET_EARLY_LAUNCH"):
+        constants = draft.constants | {buffer for buffer, _ in scheduled.packed.values()}
+        program = trace("wait_for_grid", wait_for_grid(program, constants), "scheduled")
     image = _build(program, builder, trace)
     return Kernel(draft, scheduled, program, image, trace, _block(program, builder.target))
 
 
-def _block(program: Program, target: Target) -> tuple[int, int]:
-    """What a launch needs: a block's threads and shared memory, on a CPU a thread's workspace."""
+def _block(program: Program, target: Target) -> tuple[int, int, bool]:
+    """`Kernel.launch`."""
     if target.kind == "cpu":
-        return 0, workspace_bytes(program)
+        return 0, workspace_bytes(program), False
     launch = launch_of(program)
-    return launch.threads, launch.shared_bytes
+    return launch.threads, launch.shared_bytes, launch.dependent
 
 
 def _build(program: Program, builder: Builder, trace: Trace) -> Future[bytes]:
