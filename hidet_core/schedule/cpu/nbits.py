@@ -79,7 +79,8 @@ def _size(problem: Problem) -> ContractionSize:
     """For estimates."""
     rows = product(problem.output.shape[:-1])
     rows = rows if isinstance(rows, int) else SYMBOLIC_ROWS
-    depth, columns = int(problem.inputs[0].shape[-1]), int(problem.output.shape[-1])  # type: ignore[arg-type]
+    ends = problem.inputs[0].shape[-1], problem.output.shape[-1]
+    depth, columns = (int(dim) for dim in ends)  # type: ignore[arg-type]
     return ContractionSize(1, rows, columns, depth, 4 * rows * depth)
 
 
