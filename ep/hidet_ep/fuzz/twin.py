@@ -47,12 +47,14 @@ ABSOLUTE = frozenset(
 PARAMETERS_BEHIND = ("Resize", "Upsample")  # floats behind their first input decide shapes
 ULPS = {"f32": 8.0, "f64": 16.0, "f16": 2.0, "bf16": 2.0}
 WINOGRAD_ULPS = 80.0
-NO_KERNEL = re.compile(r"implementation for (\w+)\(|operator \((\w+)\) in node")
+NO_KERNEL = re.compile(
+    r"implementation for (\w+)\(|operator \((\w+)\) in node|(\w+) operator does not"
+)
 MOST_SINGLE = 40
 
 # run in float32: scales that are of that type; functions whose bodies lack kernels
 _single: set[str] = set(
-    "Resize Upsample Gelu Mish HardSwish Celu Swish MeanVarianceNormalization".split()
+    "Resize Upsample Gelu Mish HardSwish Celu Swish MeanVarianceNormalization RNN GRU LSTM".split()
 )
 
 
