@@ -17,6 +17,7 @@ import numpy as np
 from hidet_core.base.errors import ProgramError
 from hidet_core.ir.dtypes import DType
 from hidet_core.ir.expr import Buffer
+from hidet_core.ir.tensor_map import SCOPE as MAP
 
 NOBODY = -1
 
@@ -49,7 +50,8 @@ class CheckedMemory:
         self.shape = shape
         self.strides = strides
         self.site = site
-        self.size = math.prod(shape) if buffer.scope != "global" else flat.size
+        is_given = buffer.scope in ("global", MAP)
+        self.size = flat.size if is_given else math.prod(shape)
         self.owner: np.ndarray | None = None  # which task wrote each element; None: not checked
         self.written: np.ndarray | None = None  # which elements this task wrote; None: not checked
 
@@ -91,6 +93,10 @@ class CheckedMemory:
             self.owner[chosen] = self.site.task
         lanes = np.broadcast_to(value, place.shape)[active]
         self.flat[chosen] = _as_stored(lanes, self.buffer.dtype)
+
+    def places(self, indices: Sequence[Any]) -> np.ndarray:
+        """The flat indices of elements, which have to exist."""
+        return self._place(indices, True)[0].reshape(-1)
 
     def _plain_place(self, indices: Sequence[Any], mask: Any) -> int:
         """The short way: the flat index of a scalar access with nothing wrong, else -1."""
