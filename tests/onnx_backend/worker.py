@@ -4,6 +4,9 @@ arguments: which of how many parts, how many cases of that part to skip. Standar
 JSON, {"start": name} before each case and an outcome after it, so that whoever reads them knows
 which case took the process down.
 
+`python -m tests.onnx_backend.worker --op Resize Conv`, for people, runs the cases of models that are
+one node of these operators; it prints those that are wrong or not taken, and counts.
+
 A case is run as it is and "frozen": with its small integer inputs as constants, as exporters write
 them, because axes, pads and shapes that arrive at run time are refused by design.
 """
@@ -12,6 +15,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -142,5 +146,25 @@ def main(part, parts, skip):
             print(json.dumps(asdict(outcome)), flush=True)
 
 
+def main_for_operators(op_types):
+    tested, taken = Counter(), Counter()
+    for case in load_cases():
+        nodes = case.model.graph.node
+        if len(nodes) != 1 or nodes[0].op_type not in op_types:
+            continue
+        for outcome in run_case(case):
+            if outcome.cpu:
+                continue
+            tested[outcome.op] += 1
+            taken[outcome.op] += outcome.claimed > 0
+            if outcome.hidet or outcome.failed or not outcome.claimed:
+                print(outcome.case, "wrong:" if outcome.hidet else "not taken", outcome.hidet)
+    for op_type in op_types:
+        print(f"{op_type}: {taken[op_type]} taken of {tested[op_type]}")
+
+
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    if sys.argv[1] == "--op":
+        main_for_operators(sys.argv[2:])
+    else:
+        main(*map(int, sys.argv[1:]))
