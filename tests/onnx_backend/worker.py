@@ -4,8 +4,8 @@ arguments: which of how many parts, how many cases of that part to skip. Standar
 JSON, {"start": name} before each case and an outcome after it, so that whoever reads them knows
 which case took the process down.
 
-`python -m tests.onnx_backend.worker --op Resize Conv`, for people, runs the cases of models that are
-one node of these operators; it prints those that are wrong or not taken, and counts.
+`python -m tests.onnx_backend.worker --op Resize Conv`, for people, runs the cases of models that
+are one node of these operators; it prints those that are wrong or not taken, and counts.
 
 A case is run as it is and "frozen": with its small integer inputs as constants, as exporters write
 them, because axes, pads and shapes that arrive at run time are refused by design.
