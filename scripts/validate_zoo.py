@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Validate HidetEP on the nine light-zoo models. `scripts/validate_zoo.py --help` says how."""
+"""Validate HidetEP on the models of the zoo. `scripts/validate_zoo.py --help` says how."""
 
 import sys
 

@@ -9,7 +9,7 @@ The dict `view` is made by GraphToPython in ep/csrc/bridge_module.cc.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -67,6 +67,11 @@ def collect_reports() -> Iterator[list[GraphReport]]:
         yield reports
     finally:
         _collecting.reports = None
+
+
+def last_reports(reports: Sequence[GraphReport]) -> list[GraphReport]:
+    """ONNX Runtime may ask about a graph again after it inlined functions: the last one counts."""
+    return list({(report.graph, report.outputs): report for report in reports}.values())
 
 
 def settle(given: Mapping[str, str]) -> dict[str, Any]:

@@ -62,12 +62,13 @@ class Partition:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A node that stays with ONNX Runtime, and why."""
+    """A node that stays with ONNX Runtime, and why. is_shape: it makes nothing but sizes."""
 
     node_id: int
     node: str
     op_type: str
     reason: str
+    is_shape: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,13 @@ class _Partitioner:
         while (partitions := self._compile_groups(done)) is None:
             pass  # each round refuses at least one more node
         refused = [
-            Refusal(node.id, node.name, node.op_type, self.reasons[node.id])
+            Refusal(
+                node.id,
+                node.name,
+                node.op_type,
+                self.reasons[node.id],
+                _makes_shapes(self.graph, node),
+            )
             for node in self.graph.nodes
             if node.id in self.reasons
         ]
@@ -227,9 +234,11 @@ def _not_worth(graph: OnnxGraph, group: Sequence[OnnxNode], options: Options) ->
 
 
 def _computes(graph: OnnxGraph, node: OnnxNode) -> bool:
-    if node.op_type in LAYOUT_OPS:
-        return False
-    return not all(_is_shape(graph.values.get(name)) for name in node.outputs if name)
+    return node.op_type not in LAYOUT_OPS and not _makes_shapes(graph, node)
+
+
+def _makes_shapes(graph: OnnxGraph, node: OnnxNode) -> bool:
+    return all(_is_shape(graph.values.get(name)) for name in node.outputs if name)
 
 
 def _is_shape(value: OnnxValue | None) -> bool:

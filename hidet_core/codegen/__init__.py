@@ -16,4 +16,4 @@ __all__ = ["emit", "emit_cuda", "emit_for", "interpret", "launch_of", "workspace
 
 def emit_for(program: Program, target: Target) -> str:
     """The source of a lowered program in the language of the target's compiler."""
-    return emit(program) if target.kind == "cpu" else emit_cuda(program)
+    return emit(program, cpu=target) if target.kind == "cpu" else emit_cuda(program)

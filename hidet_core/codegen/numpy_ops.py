@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hidet_core.base.errors import CompilerBug
-from hidet_core.ir.dtypes import DType
+from hidet_core.ir.dtypes import BITS, DType
 
 Array = Any  # a NumPy scalar or array
 
@@ -67,13 +67,23 @@ def _power(a: Array, b: Array) -> Array:
     return np.array(flat, unsigned).view(np.asarray(a).dtype).reshape(shape)[()]
 
 
+def dot4(a: Array, b: Array) -> Array:
+    """Words of i32 as four bytes each, unsigned and signed."""
+    total = np.zeros(np.broadcast_shapes(np.shape(a), np.shape(b)), np.int32)
+    for place in range(0, 32, 8):
+        left = (np.asarray(a) >> place & 255).astype(np.uint8).astype(np.int32)
+        right = (np.asarray(b) >> place & 255).astype(np.uint8).view(np.int8).astype(np.int32)
+        total = total + left * right
+    return total[()]
+
+
 _BINARY: dict[str, Callable[[Array, Array], Array]] = {
     "add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": _divide,
     "floordiv": np.floor_divide, "mod": np.mod, "min": np.minimum, "max": np.maximum,
     "pow": _power, "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
     "shl": lambda a, b: _shift(a, b, True), "shr": lambda a, b: _shift(a, b, False),
     "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge,
-    "eq": operator.eq, "ne": operator.ne,
+    "eq": operator.eq, "ne": operator.ne, "dot4": dot4,
 }  # fmt: skip
 _UNARY: dict[str, Callable[[Array], Array]] = {
     "neg": np.negative, "abs": np.abs, "exp": np.exp, "log": np.log, "sqrt": np.sqrt,
@@ -95,6 +105,8 @@ def binary_function(op: str) -> Callable[[Array, Array], Array]:
 
 
 def unary_function(op: str) -> Callable[[Array], Array]:
+    if op in BITS:
+        return lambda a: np.asarray(a).view(BITS[op].numpy)[()]
     if op not in _UNARY:
         raise CompilerBug("interpreter", f"unknown operation {op!r}")
     return _UNARY[op]

@@ -26,6 +26,7 @@ from .graph import Graph, Operator, Value, freeze_attrs
 from .reference import fold_operator
 
 FOLD_NOW_ELEMENTS = 1 << 12
+FOLD_LATER = ("dequantize",)  # the pass quantize_contractions wants the integers
 
 
 class GraphBuilder:
@@ -81,7 +82,7 @@ class GraphBuilder:
         (type_,) = opdef.infer(tuple(value.type for value in inputs), frozen)
         source = self.source if name is None else name
         operator = Operator(opdef, inputs, frozen, (Value("", type_),), source)
-        if self.fold and self._is_small(inputs, type_):
+        if self.fold and op not in FOLD_LATER and self._is_small(inputs, type_):
             label = inputs[0].name if len(inputs) == 1 else op
             return self.constant(fold_operator(operator, self.constants), label)
         value = Value(self.unique(op), type_)

@@ -14,6 +14,7 @@ import numpy as np
 
 from hidet_core.compute.dims import Dim, Shape, is_cut_of, product, same_dim, simplify
 from hidet_core.ir.expr import is_const
+from hidet_core.ir.halves import single
 
 from .graph import Operator, Value
 
@@ -42,6 +43,7 @@ class Triangles:
         """Whether a float mask is 0 there, and low enough elsewhere."""
         array = self.constants.get(mask)
         if array is not None:
+            array = single(array)
             if not np.isin(array, (0,)).any() or (array > 0).any():
                 return False
             low = np.isneginf(array) | (array <= NEVER)
@@ -120,7 +122,7 @@ class Triangles:
         """The one number that a constant consists of, maybe stretched."""
         array = self.constants.get(value)
         if array is not None:
-            return float(array.reshape(-1)[0]) if array.size == 1 else None
+            return float(single(array).reshape(-1)[0]) if array.size == 1 else None
         made = self.producer.get(value)
         if made is not None and made.op.name in VIEWS:
             return self._number(made.inputs[0])

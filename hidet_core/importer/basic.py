@@ -115,10 +115,7 @@ def is_inf(ctx: Context) -> Value:
 
 @onnx_op("Mod", since=10)
 def mod(ctx: Context) -> Value:
-    is_c = bool(ctx.attr("fmod", 0))
-    if ctx.value(0).type.dtype.is_float and not is_c:
-        ctx.fail("floats need fmod=1")
-    return ctx.emit("fmod" if is_c else "mod", ctx.value(0), ctx.value(1))
+    return ctx.emit("fmod" if ctx.attr("fmod", 0) else "mod", ctx.value(0), ctx.value(1))
 
 
 @onnx_op("BitShift", since=11)
@@ -145,6 +142,15 @@ def cast(ctx: Context) -> Entry:
     return ctx.builder.cast(ctx.value(0), to)
 
 
+@onnx_op("BitCast", since=26)
+def bit_cast(ctx: Context) -> Value:
+    """The same bits as another type. Of 16-bit floats none are taken: they are computed wider."""
+    to, x = from_onnx(int(ctx.attr("to"))), ctx.value(0)
+    if to is None or to.is_bool or x.type.dtype.is_bool or to.is_half or x.type.dtype.is_half:
+        ctx.fail(f"{x.type} as element type {ctx.attr('to')} (TensorProto) is not supported")
+    return ctx.emit("bit_cast", x, to=to)
+
+
 @onnx_op("CastLike", since=15)
 def cast_like(ctx: Context) -> Value:
     return ctx.builder.cast(ctx.value(0), ctx.value(1).type.dtype)
@@ -163,14 +169,21 @@ def _clip(ctx: Context, low: float | None, high: float | None) -> Value:
 
 @onnx_op("Clip", since=11)
 def clip_11(ctx: Context) -> Value:
-    """Constant bounds are attributes; others are operands."""
+    """Constant bounds are attributes; others are operands. A bound that is NaN bounds nothing."""
     bounds = [ctx.array(place) if ctx.has(place) else None for place in (1, 2)]
     if all(bounds[k] is not None or not ctx.has(k + 1) for k in range(2)):
-        low, high = (None if bound is None else single(bound).item() for bound in bounds)
+        plain = [None if bound is None else single(bound).item() for bound in bounds]
+        low, high = (None if bound != bound else bound for bound in plain)
         return _clip(ctx, low, high)
     x = ctx.value(0)
-    x = ctx.emit("maximum", x, ctx.value(1)) if ctx.has(1) else x
-    return ctx.emit("minimum", x, ctx.value(2)) if ctx.has(2) else x
+    for place, op in ((1, "maximum"), (2, "minimum")):
+        if ctx.has(place):
+            bound = ctx.value(place)
+            cut = ctx.emit(op, x, bound)
+            if x.type.dtype.is_float:
+                cut = ctx.emit("where", ctx.emit("isnan", bound), x, cut)
+            x = cut
+    return x
 
 
 @onnx_op("Dropout", since=7)

@@ -1,5 +1,5 @@
-"""Moving and picking elements: Transpose, Concat, Slice, Split, Gather*, Pad, Tile, OneHot,
-Trilu."""
+"""Moving and picking elements: Transpose, Concat, Slice, Split, Gather*, Pad, Tile, OneHot, Trilu,
+EyeLike, ReverseSequence."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hidet_core.compute.dims import Dim, same_dim, simplify
+from hidet_core.compute.dims import Dim, dim_expr, exact_div, same_dim, simplify
 from hidet_core.graph.graph import Value
+from hidet_core.ir.dtypes import from_onnx, i64
 from hidet_core.ir.expr import is_const, maximum, minimum
 from hidet_core.ir.halves import single
 
@@ -83,15 +84,35 @@ def _bounds(ctx: Context, size: Dim, start: Dim, end: Dim, step: int) -> tuple[D
     if step == 0:
         ctx.fail("a step is 0")
     if isinstance(size, int) and isinstance(start, int) and isinstance(end, int):
-        low, high = (0, size) if step > 0 else (-1, size - 1)
-        first, last = (min(max(n + size if n < 0 else n, low), high) for n in (start, end))
+        # backwards, ONNX clamps a start to the first element, an end to what is before it
+        lows, high = ((0, 0), size) if step > 0 else ((0, -1), size - 1)
+        places = zip((start, end), lows, strict=True)
+        first, last = (min(max(n + size if n < 0 else n, low), high) for n, low in places)
         return first, max(-((first - last) // step), 0)
     if step < 0:
-        ctx.fail("a negative step needs static sizes")
+        return _bounds_backwards(size, start, end, -step)
     first, last = (_clamped(n, size) for n in (start, end))
     count = simplify((last - first + (step - 1)) // step)
     certain = isinstance(count, int) or (isinstance(first, int) and first == 0)
     return first, count if certain else simplify(maximum(count, 0))
+
+
+def _bounds_backwards(size: Dim, start: Dim, end: Dim, step: int) -> tuple[Dim, Dim]:
+    """_bounds for a negative step, given as its size."""
+    last: Dim = size - 1
+
+    def clamped(bound: Dim, low: int) -> Dim:
+        """Into [low, size - 1]; symbolic bounds are not negative."""
+        if isinstance(bound, int) and bound < 0:
+            below = bound < -(1 << 31) + 2
+            return low if below else last if bound == -1 else maximum(size + bound, low)
+        is_open = isinstance(bound, int) and bound >= (1 << 31) - 1
+        return last if is_open else minimum(dim_expr(last), bound)
+
+    first, stop = clamped(start, 0), clamped(end, -1)
+    count = simplify((first - stop + (step - 1)) // step)
+    certain = first is last and isinstance(stop, int)
+    return simplify(first), count if certain else simplify(maximum(dim_expr(count), 0))
 
 
 def _clamped(bound: Dim, size: Dim) -> Dim:
@@ -129,7 +150,8 @@ def _split_sizes(ctx: Context, size: Dim, count: int) -> list[Dim]:
     if ctx.version < 13 and "split" in ctx.node.attributes:
         return list(ctx.int_list("split", []))
     if not isinstance(size, int):
-        ctx.fail("an even split of a symbolic dim")
+        part = exact_div(size, count)
+        return [part] * count if part is not None else ctx.fail("an even split of a symbolic dim")
     piece = -(-size // count)
     return [min(piece, max(size - piece * k, 0)) for k in range(count)]
 
@@ -203,14 +225,42 @@ def _pad(ctx: Context, x: Value, pads: list[int], fill: float) -> Value:
 @onnx_op("OneHot", since=9)
 def one_hot(ctx: Context) -> Value:
     indices = ctx.value(0)
-    if indices.type.dtype.is_float:
-        ctx.fail(f"indices of {indices.type} are not supported")
-    (depth,) = ctx.dims(1, "depth")
+    if ctx.value(1).type.dtype.is_float:
+        depth: Dim = int(ctx.constant(1, "depth").item())
+    else:
+        (depth,) = ctx.dims(1, "depth")
     axis = ctx.axis(indices.type.rank + 1, -1)
     return ctx.emit("one_hot", indices, ctx.value(2), depth=depth, axis=axis)
 
 
 @onnx_op("Trilu", since=14)
 def trilu(ctx: Context) -> Value:
-    diagonal = ctx.ints(1, "k")[0] if ctx.has(1) else 0
-    return ctx.emit("trilu", ctx.value(0), upper=bool(ctx.attr("upper", 1)), k=diagonal)
+    upper, known = bool(ctx.attr("upper", 1)), ctx.known(1) if ctx.has(1) else None
+    if ctx.has(1) and known is None:
+        return ctx.emit("trilu", ctx.value(0), ctx.value(1), upper=upper, k=0)
+    diagonal = 0 if known is None else known.reshape(())[()]
+    return ctx.emit("trilu", ctx.value(0), upper=upper, k=diagonal)
+
+
+@onnx_op("ReverseSequence", since=10)
+def reverse_sequence(ctx: Context) -> Value:
+    x, lengths = ctx.value(0), ctx.value(1)
+    time, batch = ctx.axis(x.type.rank, 0, "time_axis"), ctx.axis(x.type.rank, 1, "batch_axis")
+    return ctx.emit("reverse_sequence", x, lengths, time=time, batch=batch)
+
+
+@onnx_op("EyeLike", since=9)
+def eye_like(ctx: Context) -> Value:
+    """1 on diagonal k, else 0."""
+    x = ctx.value(0)
+    if x.type.rank != 2:
+        ctx.fail(f"expected a matrix, got {x.type}")
+    dtype = from_onnx(int(ctx.attr("dtype", 0) or x.type.dtype.onnx))
+    if dtype is None:
+        ctx.fail(f"element type {ctx.attr('dtype')} (TensorProto) is not supported")
+    rows, columns = (
+        ctx.emit("range", start=start, step=1, size=size, dtype=i64)
+        for start, size in zip((int(ctx.attr("k", 0)), 0), x.type.shape, strict=True)
+    )
+    rows = ctx.builder.reshape(rows, (*rows.type.shape, 1))
+    return ctx.builder.cast(ctx.emit("eq", rows, columns), dtype)

@@ -19,7 +19,7 @@ from .context import Context
 from .convolution import conv_attrs
 from .linear import scaled, swap_last
 from .registry import MICROSOFT, onnx_op
-from .windows import channel_last, from_nhwc, read_windows, to_nhwc
+from .windows import Windows, channel_last, from_nhwc, read_windows
 
 
 def zero_point(ctx: Context, place: int, dtype: DType) -> Value:
@@ -192,25 +192,43 @@ def qgemm(ctx: Context) -> Value:
 
 def _conv(ctx: Context, places: Sequence[int]) -> Value:
     """The i32 convolution, channels last; places: of x, x_zero, w and w_zero."""
-    x, w = ctx.value(places[0]), ctx.value(places[2])
-    if not w.type.is_static or w.type.rank != x.type.rank:
-        ctx.fail(f"weights of {w.type} do not fit an input of {x.type}")
-    nhwc = to_nhwc(ctx, x)
-    _, windows = read_windows(ctx, channel_last(ctx, x), [int(n) for n in w.type.shape[2:]])
-    if w.type.rank == 3:
-        w = ctx.builder.reshape(w, (*w.type.shape[:2], 1, w.type.shape[2]))
-        windows = windows.of_axes(None, 0)
-    attrs = conv_attrs(windows, int(ctx.attr("group", 1)))
+    x, w, builder = ctx.value(places[0]), ctx.value(places[2]), ctx.builder
+    if not w.type.is_static or w.type.rank != x.type.rank or x.type.rank not in (3, 4):
+        ctx.fail(f"expected one or two spatial dims, got {x.type} and weights of {w.type}")
+    rank = x.type.rank
+    if rank == 3:  # an image of one row
+        x, w = (builder.reshape(v, (*v.type.shape[:2], 1, v.type.shape[2])) for v in (x, w))
     zeros = [ctx.optional(place) for place in (places[1], places[3])]
-    x_zero = zeros[0] and ctx.builder.reshape(zeros[0], ())
-    weights = ctx.builder.transpose(w, (2, 3, 1, 0))
-    return integer_conv(ctx.builder, nhwc, x_zero, weights, zeros[1], attrs)
+    x_zero = zeros[0] and builder.reshape(zeros[0], ())
+    last, windows = _windows(ctx, channel_last(ctx, x), w, rank, x_zero)
+    attrs = conv_attrs(windows, int(ctx.attr("group", 1)))
+    weights = builder.transpose(w, (2, 3, 1, 0))
+    return integer_conv(builder, last, x_zero, weights, zeros[1], attrs)
+
+
+def _windows(
+    ctx: Context, x: Value, w: Value, rank: int, x_zero: Value | None
+) -> tuple[Value, Windows]:
+    """The windows over x[N, H, W, C], padded with its zero point where it has to be padded."""
+    known = None if x_zero is None else ctx.builder.constants.get(x_zero)
+    fill = 0.0 if x_zero is None else None if known is None else float(known.reshape(()))
+    if rank == 4:
+        return read_windows(ctx, x, [int(n) for n in w.type.shape[2:]], fill)
+    row = ctx.builder.reshape(x, (x.type.shape[0], *x.type.shape[2:]))
+    row, windows = read_windows(ctx, row, [int(w.type.shape[3])], fill)
+    batch, *rest = row.type.shape
+    return ctx.builder.reshape(row, (batch, 1, *rest)), windows.of_axes(None, 0)
+
+
+def _back(ctx: Context, y: Value) -> Value:
+    """Channels second, as many dims as the input has."""
+    return from_nhwc(ctx, y, ctx.value(0).type.rank)
 
 
 @onnx_op("ConvInteger", since=10)
 def conv_integer(ctx: Context) -> Value:
     """(x, w, x_zero, w_zero)."""
-    return from_nhwc(ctx, _conv(ctx, (0, 2, 1, 3)), ctx.value(0).type.rank)
+    return _back(ctx, _conv(ctx, (0, 2, 1, 3)))
 
 
 @onnx_op("QLinearConv", since=10)
@@ -220,4 +238,4 @@ def qlinear_conv(ctx: Context) -> Value:
     if ctx.has(8):
         product = ctx.emit("add", product, ctx.builder.cast(ctx.value(8), i32))
     y = requantized(ctx, product, [ctx.value(k) for k in (1, 4, 6)], ctx.value(7))
-    return from_nhwc(ctx, y, ctx.value(0).type.rank)
+    return _back(ctx, y)

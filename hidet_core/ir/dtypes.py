@@ -42,6 +42,11 @@ class DType:
         return self.kind in "iu"
 
     @property
+    def is_byte(self) -> bool:
+        """Whether it is u8 or i8."""
+        return self.is_int and self.bits == 8
+
+    @property
     def is_bool(self) -> bool:
         return self.kind == "b"
 
@@ -87,6 +92,10 @@ _NUMPY = {name: np.dtype(code) for name, code in _NUMPY_CODES.items()}
 _BY_NAME = {t.name: t for t in ALL}
 _BY_ONNX = {t.onnx: t for t in ALL}
 _BY_NUMPY = {kind: _BY_NAME[name] for name, kind in _NUMPY.items()}
+
+
+# unary operations that take the bits of a value as another type of the same width
+BITS = {f"bits_{t.name}": t for t in ALL if not t.is_bool}
 
 
 def dtype(spec: DType | str) -> DType:

@@ -12,23 +12,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .dtypes import DType, boolean, f32, i64
+from .dtypes import BITS, DType, boolean, f32, i64
 from .fold import (
     ARITHMETIC,
     COMPARISONS,
+    PACKED,
     fits,
     fold_binary,
     fold_cast,
     literal,
     neutral_left,
     neutral_right,
+    unary_type,
 )
 from .node import Node, walk
 
 UNARY = (
     "neg", "abs", "not", "exp", "log", "sqrt", "rsqrt", "tanh", "erf", "sin", "cos", "tan",
     "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "floor", "ceil", "round",
-    "trunc", "sign", "sigmoid", "isnan", "isinf", "log1p", "expm1", "recip",
+    "trunc", "sign", "sigmoid", "isnan", "isinf", "log1p", "expm1", "recip", *BITS,
 )  # fmt: skip
 REDUCTIONS = ("sum", "prod", "max", "min", "any", "all")
 
@@ -127,7 +129,7 @@ class Const(Expr):
 
 @dataclass(frozen=True, eq=False)
 class Binary(Expr):
-    """op in ARITHMETIC (dtype of the operands) or COMPARISONS (bool)."""
+    """op in ARITHMETIC (dtype of the operands), COMPARISONS (bool) or PACKED (i32)."""
 
     op: str
     a: Expr
@@ -137,7 +139,7 @@ class Binary(Expr):
 
 @dataclass(frozen=True, eq=False)
 class Unary(Expr):
-    """op in UNARY; dtype of the operand, bool for isnan and isinf."""
+    """op in UNARY; dtype of the operand, but for isnan and isinf (bool) and BITS."""
 
     op: str
     a: Expr
@@ -254,15 +256,14 @@ def is_const(expr: Any, value: Any = None) -> bool:
 
 
 def binary(op: str, left: Any, right: Any) -> Expr:
-    """left op right, with constants folded; op is one of ARITHMETIC and COMPARISONS.
+    """left op right, with constants folded; op is one of ARITHMETIC, COMPARISONS, PACKED.
 
     Operands must have one dtype, else TypeError; Python numbers take the other's. A scalar meets a
     vector in all its lanes.
     """
-    if op not in ARITHMETIC and op not in COMPARISONS:
-        raise ValueError(
-            f"unknown operation {op!r}, known: {', '.join((*ARITHMETIC, *COMPARISONS))}"
-        )
+    known = (*ARITHMETIC, *COMPARISONS, *PACKED)
+    if op not in known:
+        raise ValueError(f"unknown operation {op!r}, known: {', '.join(known)}")
     if isinstance(left, Expr):
         right = wrap(right, None if isinstance(right, Expr) else left.dtype)
     elif isinstance(right, Expr):
@@ -311,8 +312,7 @@ def unary(op: str, a: Any) -> Expr:
         return Const(-a.value, a.dtype)
     if isinstance(a, Const) and op == "not" and a.dtype.is_bool:
         return Const(not a.value, a.dtype)
-    dtype = boolean.vector(a.dtype.lanes) if op in ("isnan", "isinf") else a.dtype
-    return Unary(op, a, dtype)
+    return Unary(op, a, unary_type(op, a.dtype))
 
 
 def cast(a: Any, dtype: DType) -> Expr:

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from .dtypes import DType
+from .dtypes import BITS, DType, boolean
 
 ARITHMETIC = (
     "add", "sub", "mul", "div", "floordiv", "mod", "min", "max", "pow", "and", "or", "xor",
     "shl", "shr",
 )  # fmt: skip
+PACKED = ("dot4",)  # of i32 words of four bytes: u8 of the left, i8 of the right
 COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne")
 _FOLDS: dict[str, Callable[[Any, Any], Any]] = {
     "add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv,
@@ -123,6 +124,13 @@ def literal(plain: bool | int | float, dtype: DType) -> bool | int | float:
     if not fits(whole, dtype):
         raise TypeError(f"{plain!r} is no value of {dtype}: out of range")
     return bool(whole) if dtype.is_bool else whole
+
+
+def unary_type(op: str, dtype: DType) -> DType:
+    """The dtype of op(a), `dtype` being that of a."""
+    if op in ("isnan", "isinf"):
+        return boolean.vector(dtype.lanes)
+    return BITS[op].vector(dtype.lanes) if op in BITS else dtype
 
 
 def fits(value: int, dtype: DType) -> bool:

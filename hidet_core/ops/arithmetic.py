@@ -2,13 +2,13 @@
 
 Integer division truncates; divisors of zero (undefined in ONNX) are replaced so that speculative
 evaluation cannot trap. IR max and min propagate NaN, as Max and Min should. `mod` follows the sign
-of the divisor for integers, `fmod` that of the dividend.
+of the divisor, `fmod` that of the dividend.
 """
 
 from __future__ import annotations
 
 from hidet_core.base.errors import Unsupported
-from hidet_core.ir.dtypes import DType, boolean, f64
+from hidet_core.ir.dtypes import BITS, DType, boolean, f64
 from hidet_core.ir.expr import Expr, binary, both, cast, eq, maximum, minimum, ne, select, unary
 
 from .elementwise import bool_dtype, elementwise, first_dtype
@@ -46,16 +46,30 @@ def _div(attrs: Attrs, a: Expr, b: Expr) -> Expr:
 
 
 def _mod(attrs: Attrs, a: Expr, b: Expr) -> Expr:
-    return a % _safe_divisor(b)
+    """The remainder of floor division: it has the divisor's sign."""
+    if a.dtype.is_int:
+        return a % _safe_divisor(b)
+    rest, divisor = _float_remainder(a, b), cast(b, f64)
+    differs = both(ne(rest, 0), ne(rest < 0, divisor < 0))
+    return cast(select(differs, rest + divisor, rest), a.dtype)
 
 
 def _fmod(attrs: Attrs, a: Expr, b: Expr) -> Expr:
+    """The remainder of truncating division: it has the dividend's sign."""
     if a.dtype.is_int:
         return a - truncating_div(a, b) * b
+    return cast(_float_remainder(a, b), a.dtype)
+
+
+def _float_remainder(a: Expr, b: Expr) -> Expr:
+    """fmod in f64; exact while the quotient is below 2 ** 29 (f32) or the product is exact."""
     wide_a, wide_b = cast(a, f64), cast(b, f64)
     rest = wide_a - unary("trunc", wide_a / wide_b) * wide_b
+    over = rest * wide_a < 0  # the quotient was rounded up to a whole number
+    size = unary("abs", wide_b)
+    rest = select(over, rest + select(wide_a < 0, -size, size), rest)
     keeps = both(unary("isinf", b), unary("not", unary("isinf", a)))
-    return cast(select(keeps, wide_a, rest), a.dtype)
+    return select(keeps, wide_a, rest)
 
 
 def _pow(attrs: Attrs, a: Expr, b: Expr) -> Expr:
@@ -87,6 +101,17 @@ def _cast(attrs: Attrs, a: Expr) -> Expr:
 
 def _cast_dtype(types: Types, attrs: Attrs) -> DType:
     return attrs["to"]
+
+
+def _bit_cast(attrs: Attrs, a: Expr) -> Expr:
+    return a if a.dtype == attrs["to"] else unary(f"bits_{attrs['to'].name}", a)
+
+
+def _bit_cast_dtype(types: Types, attrs: Attrs) -> DType:
+    to = attrs["to"]
+    if types[0].dtype != to and (f"bits_{to.name}" not in BITS or types[0].dtype.bits != to.bits):
+        raise Unsupported("bit_cast", f"{types[0]} as {to}")
+    return to
 
 
 def _shift(op: str, a: Expr, b: Expr) -> Expr:
@@ -136,6 +161,7 @@ def _register() -> None:
         elementwise(name, lambda attrs, a, b, op=name: binary(op, a, b), bool_dtype)
     elementwise("where", _where, _where_dtype)
     elementwise("cast", _cast, _cast_dtype)
+    elementwise("bit_cast", _bit_cast, _bit_cast_dtype)
     elementwise("clip", _clip)
 
 

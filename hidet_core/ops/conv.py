@@ -15,7 +15,7 @@ from hidet_core.compute.types import TensorType
 from hidet_core.ir.expr import Buffer, Expr, load, select
 from hidet_core.ir.widen import narrowed
 
-from .products import factor, is_byte, product_type
+from .products import factor, product_type
 from .registry import Attrs, DefineOne, InferOne, Types, operator
 from .windows import Window, window_out
 
@@ -26,7 +26,7 @@ def _infer(name: str, count: int) -> InferOne:
     def infer(types: Types, attrs: Attrs) -> TensorType:
         x, w = types
         static = all(isinstance(d, int) for d in w.shape)
-        alike = x.dtype == w.dtype or (is_byte(x.dtype) and is_byte(w.dtype))
+        alike = x.dtype == w.dtype or (x.dtype.is_byte and w.dtype.is_byte)
         if x.rank != count + 2 or w.rank != count + 2 or not alike or not static:
             raise Unsupported(
                 name,

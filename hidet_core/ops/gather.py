@@ -3,18 +3,20 @@
 gather(x, indices) attrs: axis.  gather_elements(x, indices) attrs: axis.  gather_nd(x, indices)
 attrs: batch_dims. one_hot(indices, values[2]) attrs: depth, axis.  Negative indices count from the
 end; indices are clamped into range. dims attrs: dims, shape: an i64 tensor of dims, row-major.
-range attrs: start, step, size, dtype: start + i * step.
+range attrs: start, step, size, dtype: start + i * step.  diagonal(x) attrs: axes: axis k of x is
+read at the output's index axes[k].  reverse_sequence(x, lengths) attrs: time, batch (axes): the
+first lengths[b] elements along the time axis in reverse order.
 """
 
 from __future__ import annotations
 
 from hidet_core.base.errors import Unsupported
 from hidet_core.compute.definition import Definition, compute
-from hidet_core.compute.dims import dim_expr, same_shape
+from hidet_core.compute.dims import Dim, dim_expr, same_dim, same_shape
 from hidet_core.compute.indices import wrapped_index
 from hidet_core.compute.types import TensorType, tensor_type
 from hidet_core.ir.dtypes import i64
-from hidet_core.ir.expr import Buffer, Expr, cast, eq, load, select, wrap
+from hidet_core.ir.expr import Buffer, Expr, cast, eq, load, maximum, minimum, select, wrap
 
 from .registry import Attrs, Types, operator
 
@@ -159,3 +161,53 @@ operator(
     lambda types, attrs: tensor_type(attrs["dtype"], (attrs["size"],)),
     _define_range,
 )
+
+
+def _infer_diagonal(types: Types, attrs: Attrs) -> TensorType:
+    (x,) = types
+    sizes: dict[int, Dim] = {}
+    for axis, dim in zip(attrs["axes"], x.shape, strict=True):
+        if not same_dim(sizes.setdefault(axis, dim), dim):
+            raise Unsupported("diagonal", f"sides of the diagonal of {x} differ (or may differ)")
+    return TensorType(x.dtype, tuple(sizes[axis] for axis in sorted(sizes)))
+
+
+def _define_diagonal(
+    inputs: tuple[Buffer, ...], out: TensorType, attrs: Attrs
+) -> tuple[Definition, ...]:
+    def value(*axes: Expr) -> Expr:
+        return load(inputs[0], *(axes[place] for place in attrs["axes"]))
+
+    return (compute("diagonal", out.dtype, out.shape, value),)
+
+
+operator("diagonal", "injective", _infer_diagonal, _define_diagonal)
+
+
+def _infer_reverse(types: Types, attrs: Attrs) -> TensorType:
+    x, lengths = types
+    need_int("reverse_sequence", lengths)
+    is_axis = {attrs["time"], attrs["batch"]} <= set(range(x.rank))
+    if not is_axis or attrs["time"] == attrs["batch"]:
+        raise Unsupported("reverse_sequence", f"time and batch are no two axes of {x}")
+    if not same_shape(lengths.shape, (x.shape[attrs["batch"]],)):
+        raise Unsupported("reverse_sequence", f"lengths {lengths} do not fit {x}")
+    return x
+
+
+def _define_reverse(
+    inputs: tuple[Buffer, ...], out: TensorType, attrs: Attrs
+) -> tuple[Definition, ...]:
+    x, lengths = inputs
+    time = attrs["time"]
+
+    def value(*axes: Expr) -> Expr:
+        length = cast(load(lengths, axes[attrs["batch"]]), i64)
+        mirrored = minimum(length - 1 - axes[time], dim_expr(x.shape[time]) - 1)
+        at = select(axes[time] < length, maximum(mirrored, 0), axes[time])
+        return load(x, *axes[:time], at, *axes[time + 1 :])
+
+    return (compute("reverse_sequence", out.dtype, out.shape, value),)
+
+
+operator("reverse_sequence", "injective", _infer_reverse, _define_reverse)

@@ -1,9 +1,10 @@
-"""Pieces and borders: concat, slice, pad, tile, upsample.
+"""Pieces and borders: concat, slice, pad, tile, upsample, roll.
 
 concat attrs: axis (>= 0).  slice attrs: starts, steps, sizes, one entry per axis; element i of an
 axis is start + i * step.  pad attrs: before, after (ints per axis, >= 0), mode constant | edge |
 reflect | wrap, value. tile attrs: repeats (dims per axis).  upsample attrs: scales (ints per
-axis), each element repeated.
+axis), each element repeated.  roll attrs: shifts (ints per axis, below its size, which is static
+where there is one): element i of an axis is i + shift, round the end.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from hidet_core.base.errors import Unsupported
 from hidet_core.compute.definition import Definition, compute
 from hidet_core.compute.dims import Dim, dim_expr, same_shape, simplify
 from hidet_core.compute.types import TensorType, tensor_type
-from hidet_core.ir.expr import Buffer, Expr, both, load, maximum, minimum, select, wrap
+from hidet_core.ir.dtypes import i64
+from hidet_core.ir.expr import Buffer, Expr, both, cast, load, maximum, minimum, select, wrap
 
 from .registry import Attrs, Types, operator
 
@@ -182,14 +184,50 @@ def _define_upsample(
 operator("upsample", "injective", _infer_upsample, _define_upsample)
 
 
+def _infer_roll(types: Types, attrs: Attrs) -> TensorType:
+    (x,) = types
+    sizes = zip(attrs["shifts"], x.shape, strict=True)
+    if any(shift and not (isinstance(size, int) and 0 <= shift < size) for shift, size in sizes):
+        raise Unsupported("roll", f"shifts {attrs['shifts']} of {x}")
+    return x
+
+
+def _define_roll(
+    inputs: tuple[Buffer, ...], out: TensorType, attrs: Attrs
+) -> tuple[Definition, ...]:
+    def value(*axes: Expr) -> Expr:
+        return load(inputs[0], *_rolled(axes, out, attrs["shifts"]))
+
+    return (compute("roll", out.dtype, out.shape, value),)
+
+
+def _scatter_roll(
+    k: int, index: Sequence[Expr], types: Types, out: TensorType, attrs: Attrs
+) -> tuple[Expr, ...]:
+    back = (size - shift if shift else 0 for shift, size in zip(attrs["shifts"], out.shape))
+    return _rolled(index, out, tuple(back))
+
+
+def _rolled(index: Sequence[Expr], type_: TensorType, shifts: Sequence[int]) -> tuple[Expr, ...]:
+    terms = zip(index, shifts, type_.shape, strict=True)
+    return tuple((at + shift) % dim_expr(size) if shift else at for at, shift, size in terms)
+
+
+operator("roll", "injective", _infer_roll, _define_roll, _scatter_roll)
+
+
 def _define_trilu(
     inputs: tuple[Buffer, ...], out: TensorType, attrs: Attrs
 ) -> tuple[Definition, ...]:
-    """attrs: upper, k. Keeps the elements on and above (below) diagonal k."""
+    """attrs: upper, k (a dim). Keeps the elements on and above (below) diagonal k; k may also be
+    input 1, of one element.
+    """
 
     def value(*axes: Expr) -> Expr:
-        distance = axes[-1] - axes[-2]
-        keeps = distance >= attrs["k"] if attrs["upper"] else distance <= attrs["k"]
+        distance, k = axes[-1] - axes[-2], dim_expr(attrs["k"])
+        if len(inputs) > 1:
+            k = cast(load(inputs[1], *(0 for _ in inputs[1].shape)), i64)
+        keeps = distance >= k if attrs["upper"] else distance <= k
         element = load(inputs[0], *axes)
         zero = wrap(False) if element.dtype.is_bool else wrap(0, element.dtype)
         return select(keeps, element, zero)

@@ -14,13 +14,13 @@ from hidet_core.ir.expr import Buffer, Expr, is_const, load
 from hidet_core.ir.widen import narrowed
 
 from .elementwise import broadcast_shapes
-from .products import factor, is_byte, product_type
+from .products import factor, product_type
 from .registry import Attrs, Types, operator
 
 
 def _infer(types: Types, attrs: Attrs) -> TensorType:
     a, b = types
-    fits = a.dtype == b.dtype or (is_byte(a.dtype) and is_byte(b.dtype))
+    fits = a.dtype == b.dtype or (a.dtype.is_byte and b.dtype.is_byte)
     if a.rank < 2 or b.rank < 2 or not fits or not same_dim(a.shape[-1], b.shape[-2]):
         raise Unsupported(
             "matmul", f"expected [..., M, K] and [..., K, N] of one dtype, got {a} and {b}"

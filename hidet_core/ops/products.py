@@ -7,16 +7,11 @@ from hidet_core.ir.expr import Expr, cast
 from hidet_core.ir.widen import wide
 
 
-def is_byte(dtype: DType) -> bool:
-    """Whether it is u8 or i8."""
-    return dtype.is_int and dtype.bits == 8
-
-
 def product_type(dtype: DType) -> DType:
     """The dtype of a contraction of operands of a dtype."""
-    return i32 if is_byte(dtype) else dtype
+    return i32 if dtype.is_byte else dtype
 
 
 def factor(value: Expr) -> Expr:
     """An operand in the dtype in which products are summed."""
-    return cast(value, i32) if is_byte(value.dtype) else wide(value)
+    return cast(value, i32) if value.dtype.is_byte else wide(value)

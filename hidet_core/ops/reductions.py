@@ -1,6 +1,7 @@
 """reduce: one operator for all of ONNX's Reduce*; arg_reduce: ArgMax and ArgMin.
 
-reduce attrs: op (a name of REDUCE_OPS), axes (sorted, >= 0), keepdims.  Means of integers truncate.
+reduce attrs: op (a name of REDUCE_OPS; of bools any and all), axes (sorted, >= 0), keepdims. Means
+of integers truncate.
 arg_reduce attrs: op max | min, axis, keepdims, last (which of equal elements): i64 positions.
 16-bit floats are accumulated in f32.
 """
@@ -42,6 +43,8 @@ REDUCE_OPS: dict[str, tuple[str, Step, Step]] = {
     "max": ("max", _same, _same),
     "min": ("min", _same, _same),
     "prod": ("prod", _same, _same),
+    "any": ("any", _same, _same),
+    "all": ("all", _same, _same),
     "l1": ("sum", lambda v: unary("abs", v), _same),
     "l2": ("sum", _square, lambda v: unary("sqrt", v)),
     "sumsq": ("sum", _square, _same),
@@ -60,6 +63,8 @@ def _infer(types: Types, attrs: Attrs) -> TensorType:
     (x,) = types
     if attrs["op"] not in REDUCE_OPS:
         raise Unsupported("reduce", f"unknown op {attrs['op']!r}, known: {', '.join(REDUCE_OPS)}")
+    if x.dtype.is_bool != (attrs["op"] in ("any", "all")):
+        raise Unsupported("reduce", f"{attrs['op']} of {x} is not supported")
     return TensorType(x.dtype, reduced_shape(x.shape, attrs["axes"], attrs["keepdims"]))
 
 

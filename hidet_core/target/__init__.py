@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from hidet_core.base.errors import Unsupported
 
-from .cpu import AVX2, AVX512, CPUS, Cpu
+from .cpu import AVX2, AVX512, AVX512_VNNI, CPUS, Cpu
 from .gpu import gpu, runs_on
 from .nvidia import CUDAS, Cuda
 from .probe import host
@@ -20,6 +20,7 @@ TARGETS = ("auto", "cpu", "cuda", *CUDAS)
 __all__ = [
     "AVX2",
     "AVX512",
+    "AVX512_VNNI",
     "CPUS",
     "CUDAS",
     "TARGETS",

@@ -8,7 +8,7 @@ machine; the rows here are for machines that are not at hand and for tests. Code
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 KB = 1024
@@ -18,7 +18,8 @@ MB = 1024 * KB
 @dataclass(frozen=True)
 class Cpu:
     """isa: name of the row it derives from. registers: architectural vector registers. Caches are
-    per core (l3: shared). fma_per_cycle: multiply-adds of whole vectors.
+    per core (l3: shared). fma_per_cycle: multiply-adds of whole vectors. has_vnni: products
+    of four bytes at a time, summed in 32 bits (AVX512-VNNI; AVX-VNNI).
     """
 
     kind: ClassVar[str] = "cpu"
@@ -34,6 +35,7 @@ class Cpu:
     cache_line: int = 64
     has_masks: bool = False
     fma_per_cycle: int = 2
+    has_vnni: bool = False
 
     def lanes(self, element_bytes: int) -> int:
         """Elements of that size in one vector register."""
@@ -45,9 +47,14 @@ class Cpu:
         return "cpu"
 
     @property
+    def device(self) -> str:
+        """What measured times hold for."""
+        return self.llvm_cpu
+
+    @property
     def code_key(self) -> str:
         """All of the row that generated machine code depends on."""
-        return f"{self.isa}|{self.vector_bytes}|{self.llvm_cpu}|{self.features}"
+        return f"{self.isa}|{self.vector_bytes}|{self.llvm_cpu}|{self.features}|{self.has_vnni}"
 
     @property
     def flags(self) -> dict[str, str]:
@@ -68,6 +75,9 @@ AVX512 = Cpu(
     "avx512", isa="avx512", vector_bytes=64, registers=32, llvm_cpu="x86-64-v4",
     features="-prefer-256-bit", l2_bytes=1 * MB, has_masks=True,
 )  # fmt: skip
+AVX512_VNNI = replace(
+    AVX512, name="avx512_vnni", features="-prefer-256-bit,+avx512vnni", has_vnni=True
+)
 # LLVM's names of CPUs that do one multiply-add of 512 bits a cycle, or two of 256
 SINGLE_FMA = frozenset({"znver4", "icelake-client", "tigerlake", "rocketlake"})
-CPUS = {cpu.name: cpu for cpu in (AVX2, AVX512)}
+CPUS = {cpu.name: cpu for cpu in (AVX2, AVX512, AVX512_VNNI)}

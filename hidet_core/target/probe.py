@@ -39,6 +39,7 @@ def host() -> Cpu:
     return replace(
         row,
         llvm_cpu=llvm_cpu,
+        has_vnni=bool(features.get("avx512vnni" if row is AVX512 else "avxvnni")),
         fma_per_cycle=1 if is_single and row is AVX512 else row.fma_per_cycle,
         features=",".join(filter(None, (features.flatten(), row.features))),
         l1_bytes=caches.get(1, row.l1_bytes),

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from hidet_ep import validate
+from hidet_ep import validate, zoo
 from hidet_ep.bench.providers import Assignment, parse_provider
 from hidet_ep.validate import Request, Verdict
 
@@ -59,14 +59,40 @@ def test_too_few_nodes_claimed_is_a_problem(monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore:Specified provider")
+def test_nodes_that_only_compute_shapes_need_not_be_claimed(monkeypatch):
+    counted = Assignment(nodes=100, claimed=90, partitions=4, elsewhere=("Shape",))
+    told = {"shapes": 10, "kernels": 5, "fused": 3, "refused": (("Shape", "cheap", 10),)}
+    monkeypatch.setattr(validate, "assignment", lambda *_: counted)
+    monkeypatch.setattr(validate, "_told", lambda _: told)
+    assert validate.validate("squeezenet", SMALL, CPU).problems == ("4 partitions > 3",)
+    monkeypatch.setattr(validate, "_told", lambda _: {**told, "shapes": 8})
+    claims, _ = validate.validate("squeezenet", SMALL, CPU).problems
+    assert claims == "claims 97.8% of the nodes; elsewhere: Shape"
+
+
+def test_symbolic_sizes_come_from_the_catalogue(monkeypatch):
+    seen = []
+    original = validate.zoo.inputs
+    monkeypatch.setattr(validate.zoo, "inputs", lambda *a: seen.append(a[2]) or original(*a))
+    assert not validate.validate("convnext", Request(scale="symbolic"), CPU).problems
+    assert tuple(seen) == zoo.NETWORKS["convnext"].runs
+
+
+def test_a_model_without_the_data_type_is_named():
+    with pytest.raises(ValueError, match=r"Conv.* has no bfloat16 before opset 22"):
+        validate.validate("vit", Request(dtype="bfloat16", scale="reduced"), CPU)
+
+
 def test_a_provider_that_fails_is_a_problem():
     verdict = validate.validate("squeezenet", SMALL, parse_provider("NoSuchEP"))
     assert "NoSuchEP" in verdict.problems[0] and verdict.max_error is None
 
 
 def test_table(golden):
-    right = Verdict("resnet50", 120, 120, 1, 55, 3.2e-7, 4.5)
-    wrong = Verdict("vgg19", 40, 39, 2, None, 0.5, 1.25, ("error too large", "one more"))
+    right = Verdict("resnet50", 120, 120, 1, 0, 55, 50, (), 3.2e-7, 4.5)
+    refused = (("LRN", "too wide", 2), ("LRN", "too deep", 1))
+    problems = ("error too large", "one more")
+    wrong = Verdict("vgg19", 40, 39, 2, 0, None, None, refused, 0.5, 1.25, problems)
     broken = Verdict("alexnet", problems=("no such provider",))
     golden(validate.verdict_table([right, wrong, broken]))
 

@@ -32,7 +32,8 @@ from hidet_core.ir.expr import Expr, Load, Var
 from hidet_core.ir.halves import as_dtype, single
 from hidet_core.ir.node import rebuild, rewrite
 from hidet_core.ir.stmt import Place, Prefetch, Program, Store
-from hidet_core.lower import CUDA_LOWERING, LOWERING
+from hidet_core.ir.tensor_map import tensor_of
+from hidet_core.lower import CUDA_LOWERING, LOWERING, wait_for_grid
 from hidet_core.plan import serialize
 from hidet_core.schedule.choose import candidates
 from hidet_core.schedule.problem import Scheduled
@@ -118,7 +119,7 @@ class Kernel:
     scheduled: Scheduled
     program: Program
     image: Future
-    launch: tuple = (0, 0)
+    launch: tuple = (0, 0, False)
 
     @property
     def ops(self):
@@ -140,8 +141,8 @@ class Compiled:
                 program = lowered(kernel.program)
                 need = workspace_bytes(kernel.program)
                 assert need == workspace_bytes(program)  # lowering changes no buffer
-                kernel.launch = (0, need)
-                kernel.image.set_result(compile_object(emit(program), self.target))
+                kernel.launch = (0, need, False)
+                kernel.image.set_result(compile_object(emit(program, cpu=self.target), self.target))
         plan, constants = assemble(self.graph, self.storage, self.kernels)
         return Executable(serialize(plan), constants)
 
@@ -196,6 +197,9 @@ def _kernel(draft, symbols, pick, target):
     program = fuse_epilogue(scheduled.program, draft.problem.output, draft.steps, draft.stored)
     program = name_shared(fuse_prologue(program, draft.prologue))
     program = trim_signature(program, symbols, f"k_{draft.name}", draft.stored)
+    if "launch_dependents" in target.features:
+        constants = {buffer for buffer, _ in scheduled.packed.values()}
+        program = wait_for_grid(program, draft.constants | constants)
     return Kernel(draft, scheduled, program, Future())
 
 
@@ -240,7 +244,8 @@ class _Memory:
             for k, (buffer, pack) in kernel.scheduled.packed.items()
         }
         arrays, offsets, workspace = [], {}, kernel.scheduled.workspace
-        for param in kernel.program.params:
+        for given in kernel.program.params:
+            param = tensor_of(given)
             value = kernel.draft.values.get(param)
             if param in packed:
                 arrays.append(packed[param].reshape(-1))
@@ -249,8 +254,10 @@ class _Memory:
             elif value in self.graph.constants:
                 arrays.append(np.ascontiguousarray(self.graph.constants[value]).reshape(-1))
             else:
-                arrays.append(self.root(value))
-                offsets[param] = self.size(self.storage[value].offset)
+                offset = self.size(self.storage[value].offset)
+                is_map = given is not param
+                arrays.append(self.root(value)[offset if is_map else 0 :])
+                offsets[param] = offset
         program = _whole_roots(program, offsets)
         run(program, arrays, [self.symbols[v] for v in program.scalars])
         for param, array in zip(kernel.program.params, arrays, strict=True):

@@ -14,7 +14,7 @@ from typing import Any
 
 from hidet_ep.bench.tables import render_text
 from hidet_ep.cli.common import add_model_arguments, open_model
-from hidet_ep.handover import GraphReport, collect_reports
+from hidet_ep.handover import GraphReport, collect_reports, last_reports
 from hidet_ep.partitioner import Partition, Refusal
 
 NAMES_SHOWN = 3
@@ -32,17 +32,12 @@ def add(commands: Any) -> None:
 def inspect(args: argparse.Namespace) -> int:
     with collect_reports() as reports:
         open_model(args)
-    reports = _final(reports)
+    reports = last_reports(reports)
     if args.json:
         print(json.dumps([_as_data(report) for report in reports], indent=2))
     else:
         print("\n".join(line for report in reports for line in _lines(report, args.all)))
     return 0
-
-
-def _final(reports: Sequence[GraphReport]) -> list[GraphReport]:
-    """ONNX Runtime may ask about a graph again after it inlined functions: the last one counts."""
-    return list({(report.graph, report.outputs): report for report in reports}.values())
 
 
 def _lines(report: GraphReport, every_node: bool) -> Iterator[str]:

@@ -7,14 +7,11 @@ input [batch, 3, image, image] and one output [batch, classes].
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
 import onnx
 
-from hidet_ep.zoo.nodes import Nodes, Size
+from hidet_ep.zoo.convnet import ConvNet
+from hidet_ep.zoo.nodes import Size
 
-OPSET = 17
 # expansion, channels, blocks, stride of the first block
 INVERTED = (
     (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2),
@@ -22,67 +19,10 @@ INVERTED = (
 )  # fmt: skip
 
 
-class _Images:
-    """Layers with weights that keep variance. share: of the channels of the published network."""
-
-    def __init__(self, name: str, batch: Size, image: int, share: float, seed: int) -> None:
-        self.nodes, self.batch, self.share = Nodes(name, seed, "float32", OPSET), batch, share
-        self.input = self.nodes.input("image", (batch, 3, image, image), np.float32)
-        self.channels = {self.input: 3}
-
-    def scaled(self, channels: int) -> int:
-        """The number of channels at this share, at least 8."""
-        return max(8, round(channels * self.share))
-
-    def conv(self, x: str, out: int, kernel: int | tuple[int, int] = 1, **how: int) -> str:
-        """stride (1), groups (1), gain (2: what a Relu takes of the variance). Padded so that an
-        image of stride 1 keeps its size, unless valid.
-        """
-        rows, cols = (kernel, kernel) if isinstance(kernel, int) else kernel
-        wide = self.channels[x] // how.get("groups", 1)
-        fan_in = wide * rows * cols / how.get("gain", 2)
-        drawn = self.nodes.rng.standard_normal((out, wide, rows, cols), np.float32)
-        weights = self.nodes.const(drawn / np.float32(math.sqrt(fan_in)), "weights")
-        pads = [0, 0] if how.get("valid") else [(rows - 1) // 2, (cols - 1) // 2]
-        stride, groups = how.get("stride", 1), how.get("groups", 1)
-        y = self.nodes.op(
-            "Conv", x, weights, self.nodes.vector(out), kernel_shape=[rows, cols],
-            strides=[stride, stride], pads=pads * 2, group=groups,
-        )  # fmt: skip
-        self.channels[y] = out
-        return y
-
-    def then(self, kind: str, *values: str, **attributes: object) -> str:
-        """A layer that keeps the channels of its first input."""
-        y = self.nodes.op(kind, *values, **attributes)
-        self.channels[y] = self.channels[values[0]]
-        return y
-
-    def relu6(self, x: str) -> str:
-        return self.then("Clip", x, self.nodes.scalar(0.0), self.nodes.scalar(6.0))
-
-    def pool(self, kind: str, x: str, stride: int, pad: int) -> str:
-        extra = {"count_include_pad": 1} if kind == "AveragePool" else {}
-        steps, pads = [stride] * 2, [pad] * 4
-        return self.then(kind, x, kernel_shape=[3, 3], strides=steps, pads=pads, **extra)
-
-    def concat(self, *values: str) -> str:
-        y = self.then("Concat", *values, axis=1)
-        self.channels[y] = sum(self.channels[value] for value in values)
-        return y
-
-    def classify(self, x: str, classes: int) -> onnx.ModelProto:
-        wide = self.channels[x]
-        flat = self.nodes.op("Flatten", self.nodes.op("GlobalAveragePool", x), axis=1)
-        weights, bias = self.nodes.weights(classes, wide, fan_in=wide), self.nodes.vector(classes)
-        y = self.nodes.op("Gemm", flat, weights, bias, transB=1)
-        return self.nodes.model({"scores": (y, (self.batch, classes))})
-
-
 def mobilenet_v2(
     image: int = 224, batch: Size = 1, share: float = 1.0, classes: int = 1000, seed: int = 0
 ) -> onnx.ModelProto:
-    net = _Images("mobilenet_v2", batch, image, share, seed)
+    net = ConvNet("mobilenet_v2", batch, image, share, seed)
     x = net.relu6(net.conv(net.input, net.scaled(32), 3, stride=2))
     for expansion, channels, blocks, first in INVERTED:
         for block in range(blocks):
@@ -91,7 +31,7 @@ def mobilenet_v2(
     return net.classify(net.relu6(net.conv(x, net.scaled(1280))), classes)
 
 
-def _inverted(net: _Images, x: str, expansion: int, out: int, stride: int) -> str:
+def _inverted(net: ConvNet, x: str, expansion: int, out: int, stride: int) -> str:
     """Expand, convolve each channel, project; added to x where the sizes are the same."""
     wide = net.channels[x] * expansion
     y = net.relu6(net.conv(x, wide)) if expansion > 1 else x
@@ -107,7 +47,7 @@ def inception_v3(
     return _Inception("inception_v3", batch, image, share, seed).model(classes)
 
 
-class _Inception(_Images):
+class _Inception(ConvNet):
     """The blocks of the paper, A to E."""
 
     def unit(self, x: str, out: int, kernel: int | tuple[int, int] = 1, **how: int) -> str:

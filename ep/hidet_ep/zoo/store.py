@@ -8,22 +8,22 @@ digest of the recipe's source and of the onnx version: a new recipe never meets 
 import hashlib
 import os
 import tempfile
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import onnx
 
-from hidet_ep.zoo import bert_graph, encoder, gpt2_graph, halves, images, light, nodes, weights
-from hidet_ep.zoo.nodes import Size
+from hidet_ep.zoo import catalog, halves, light, quantised
 
-RECIPE = (light, weights, nodes, encoder, bert_graph, gpt2_graph, images, halves)
+RECIPE = tuple(sorted(Path(__file__).parent.glob("*.py")))
 FORMS = {
     "float32": lambda model: model,
     "float16": halves.in_half,
+    "bfloat16": partial(halves.in_half, dtype="bfloat16"),
     "rounded": halves.rounded,
+    "int8": quantised.in_int8,
+    "rounded_bfloat16": partial(halves.rounded, dtype="bfloat16"),
 }
-WRITTEN = ("bert", "gpt2", "inception_v3", "mobilenet_v2")
-SEQUENCE = 128
 
 
 def folder() -> Path:
@@ -33,40 +33,32 @@ def folder() -> Path:
 
 def written() -> tuple[str, ...]:
     """The models besides `names()` that `path` knows: those that are written here."""
-    return WRITTEN
+    return tuple(catalog.NETWORKS)
 
 
 def path(
     name: str,
     seed: int = 0,
     batch: int | str = 1,
-    image: int = light.FULL_IMAGE,
+    image: int | None = None,
     form: str = "float32",
+    scale: str = "full",
 ) -> Path:
-    """The file of this model; built on first use. form: float32, float16, or rounded: the float32
-    twin of the latter (halves.py).
+    """The file of this model; built on first use. image: in place of the published one, where the
+    network takes one. form: float32, float16, bfloat16, or rounded, rounded_bfloat16: the
+    float32 twins of these (halves.py); int8 (quantised.py). scale: of a network that is written
+    here (catalog.py).
     """
-    suffix = "" if form == "float32" else f"-{form}"
-    file = folder() / f"{name}-b{batch}-i{image}-s{seed}{suffix}-{_digest()}.onnx"
+    parts = [name, f"b{batch}", f"i{image or 'full'}", f"s{seed}"]
+    parts += [part for part in (form, scale) if part not in ("float32", "full")]
+    file = folder() / f"{'-'.join(parts)}-{_digest()}.onnx"
     if not file.exists():
-        _write(FORMS[form](_build(name, seed, batch, image)), file)
+        if name in catalog.NETWORKS:
+            model = catalog.build(name, scale, batch, image, seed)
+        else:
+            model = light.build(name, seed, batch, image or light.FULL_IMAGE)
+        _write(FORMS[form](model), file)
     return file
-
-
-def _build(name: str, seed: int, batch: Size, image: int) -> onnx.ModelProto:
-    """A model at its published sizes; transformers have a sequence of SEQUENCE and no image."""
-    match name:
-        case "bert":
-            return bert_graph.bert(encoder.Sizes(batch=batch, sequence=SEQUENCE), seed=seed)
-        case "gpt2":
-            return gpt2_graph.gpt2(
-                replace(gpt2_graph.GPT2, batch=batch, sequence=SEQUENCE), seed=seed
-            )
-        case "mobilenet_v2":
-            return images.mobilenet_v2(image, batch, seed=seed)
-        case "inception_v3":
-            return images.inception_v3(image, batch, seed=seed)
-    return light.build(name, seed, batch, image)
 
 
 def _write(model: onnx.ModelProto, file: Path) -> None:
@@ -82,7 +74,7 @@ def _write(model: onnx.ModelProto, file: Path) -> None:
 
 
 def _digest() -> str:
-    source = b"".join(Path(module.__file__).read_bytes() for module in RECIPE)
+    source = b"".join(file.read_bytes() for file in RECIPE)
     return hashlib.sha256(source + onnx.__version__.encode()).hexdigest()[:8]
 
 

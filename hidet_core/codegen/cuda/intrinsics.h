@@ -239,6 +239,18 @@ HT_DEV double ht_floordiv(double a, double b) {
   return rint((a - rest) / b) - (rest != 0.0 && (rest < 0.0) != (b < 0.0) ? 1.0 : 0.0);
 }
 
+// bytes of the words, unsigned of a and signed of b
+template <class T>
+HT_DEV T ht_dot4(T a, T b) {
+  int total = 0;
+  for (int place = 0; place < 32; place += 8) {
+    int left = (u32(a) >> place) & 255u;
+    int right = (int)(u32(b) << (24 - place)) >> 24;
+    total += left * right;
+  }
+  return T(total);
+}
+
 template <class T>
 HT_DEV T ht_shl(T a, T b) {
   typedef typename ht_unsigned_of<T>::type U;

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from hidet_core.base.errors import CompilerBug, ProgramError
 from hidet_core.ir.expr import Buffer, Var, is_const
 from hidet_core.ir.stmt import For, If, Let, Prefetch, Program, Seq, Stmt, Store
+from hidet_core.target.cpu import Cpu
 
 from ..text import Module, Writer
 from .values import FRESH, NONNEG, Value, Values
@@ -34,12 +35,12 @@ class Loop(NamedTuple):
     mark: int
 
 
-def emit(program: Program, may_alias: Collection[str] = ()) -> str:
+def emit(program: Program, may_alias: Collection[str] = (), cpu: Cpu | None = None) -> str:
     """LLVM IR of a lowered program. may_alias: names of parameters whose memory another parameter
-    may share.
+    may share. cpu: whose instructions may be called by name; None: those that any x86 has.
     """
     module = Module()
-    inner = Emitter(module, program).text(may_alias)
+    inner = Emitter(module, program, cpu).text(may_alias)
     module.functions += [inner, _entry(program)]
     return module.text()
 
@@ -73,10 +74,10 @@ def _entry(program: Program) -> str:
 class Emitter:
     """Emits one program's body, statement by statement."""
 
-    def __init__(self, module: Module, program: Program) -> None:
+    def __init__(self, module: Module, program: Program, cpu: Cpu | None) -> None:
         self.program = program
         self.w = Writer(module)
-        self.values = Values(self.w, program)
+        self.values = Values(self.w, program, cpu)
 
     def text(self, may_alias: Collection[str]) -> str:
         program, w = self.program, self.w

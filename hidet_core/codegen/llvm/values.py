@@ -28,11 +28,13 @@ from hidet_core.ir.expr import (
 )
 from hidet_core.ir.node import walk
 from hidet_core.ir.stmt import Program, Store
+from hidet_core.target.cpu import Cpu
 
 from ..text import Writer, literal, type_name
 from . import arith
 from .access import contiguous, one_place
 from .convert import convert
+from .dot import dot4
 from .memory import Memory
 from .unary import unary
 
@@ -53,8 +55,9 @@ class Values:
     written.
     """
 
-    def __init__(self, writer: Writer, program: Program) -> None:
+    def __init__(self, writer: Writer, program: Program, cpu: Cpu | None = None) -> None:
         self.w = writer
+        self.cpu = cpu
         self.memory = Memory(writer, program, self.ref)
         self.known: dict[int, Value] = {}
         self.trail: list[int] = []  # ids in `known`, in order, to forget them when their scope ends
@@ -169,6 +172,11 @@ class Values:
         return Value(unary(self.w, node.op, value.ref, node.a.dtype), value.facts & ~NONNEG)
 
     def _binary(self, node: Binary) -> Value:
+        if node.op == "dot4":
+            return self._dot4(node, None)
+        for part, total in ((node.b, node.a), (node.a, node.b)):
+            if node.op == "add" and isinstance(part, Binary) and part.op == "dot4":
+                return self._dot4(part, total)
         if node.op == "lt" and node.dtype.lanes > 1 and contiguous(node.a):
             if node.a.dtype.bits == 64 and (isinstance(node.b, Broadcast) or is_const(node.b)):
                 return self._lanes_below(node)
@@ -183,6 +191,16 @@ class Values:
         if index and node.op in ("add", "sub", "mul"):
             return Value(self.w.op(f"{node.op} nsw {type_name(dtype)} {a.ref}, {b.ref}"), facts)
         return Value(arith.binary(self.w, node.op, a.ref, b.ref, dtype), facts)
+
+    def _dot4(self, node: Binary, total: Expr | None) -> Value:
+        """With the sum it is added to, which is part of the instruction."""
+        parts = [self.value(part) for part in (node.a, node.b, *([] if total is None else [total]))]
+        refs = [part.ref for part in parts]
+        facts = DATA
+        for part in parts:
+            facts |= part.facts & FRESH
+        before = None if total is None else refs[2]
+        return Value(dot4(self.w, before, refs[0], refs[1], node.dtype, self.cpu), facts)
 
     def _lanes_below(self, node: Binary) -> Value:
         """Ramp(base, 1) < bound, the mask of a tail: one 32-bit comparison with min(bound - base,

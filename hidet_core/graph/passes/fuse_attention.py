@@ -22,9 +22,11 @@ from hidet_core.base.errors import Unsupported
 from hidet_core.compute.dims import Shape, same_dim, same_shape
 from hidet_core.compute.reshaping import segments
 from hidet_core.graph.builder import GraphBuilder, join_names, rewrite_graph
+from hidet_core.graph.frames import in_frame
 from hidet_core.graph.graph import Graph, Operator, Value, use_counts
 from hidet_core.graph.triangle import NEVER, Triangles
 from hidet_core.ir.dtypes import bf16, f16, f32
+from hidet_core.ir.halves import single
 
 MAX_WIDTH = 256  # of a head: what templates keep on chip
 
@@ -120,7 +122,9 @@ class _Matcher:
 
     def _number(self, value: Value) -> float | None:
         array = self.builder.constants.get(value)
-        return float(array.reshape(-1)[0]) if array is not None and array.size == 1 else None
+        return (
+            float(single(array).reshape(-1)[0]) if array is not None and array.size == 1 else None
+        )
 
     def _scores(self, value: Value) -> tuple[_Scores, Operator] | None:
         """From the softmax's input up to the first product."""
@@ -161,9 +165,13 @@ class _Matcher:
 
     def _added(self, made: Operator, scores: _Scores) -> tuple[_Scores, Value] | None:
         for x, mask in (made.inputs, made.inputs[::-1]):
-            if self._leads_to_product(x) and self._covers(x, made, scores):
-                added = (*scores.added, (mask, scores.scale))
-                return replace(scores, added=added, batch=x.type.shape[:-2]), x
+            if not self._leads_to_product(x) or not _covers(x, made):
+                continue
+            batch = scores.batch or x.type.shape[:-2]
+            framed = in_frame(self.builder, mask, x.type.shape[:-2], batch)
+            if framed is not None:
+                added = (*scores.added, (framed, scores.scale))
+                return replace(scores, added=added, batch=batch), x
         return None
 
     def _kept(self, made: Operator, scores: _Scores) -> tuple[_Scores, Value] | None:
@@ -172,15 +180,14 @@ class _Matcher:
             return None
         for x, other, drops in ((a, b, False), (b, a, True)):
             fill = self._number(other)
-            if fill is not None and self._leads_to_product(x) and self._covers(x, made, scores):
-                known = replace(scores, kept=cond, drops=drops, fill=fill * scores.scale)
-                return replace(known, batch=x.type.shape[:-2]), x
+            if fill is None or not self._leads_to_product(x) or not _covers(x, made):
+                continue
+            batch = scores.batch or x.type.shape[:-2]
+            framed = in_frame(self.builder, cond, x.type.shape[:-2], batch)
+            if framed is not None:
+                known = replace(scores, kept=framed, drops=drops, fill=fill * scores.scale)
+                return replace(known, batch=batch), x
         return None
-
-    def _covers(self, x: Value, made: Operator, scores: _Scores) -> bool:
-        """Whether a mask has not more dims than the scores, and those of the other masks."""
-        fits = scores.batch is None or same_shape(scores.batch, x.type.shape[:-2])
-        return fits and same_shape(x.type.shape, made.output.type.shape)
 
     def _leads_to_product(self, value: Value) -> bool:
         """Whether a value is scores, not a mask."""
@@ -273,7 +280,13 @@ class _Matcher:
     def _hides(self, mask: Value, alone: bool) -> bool:
         """Whether what is not seen is so low that nothing else can make up for it."""
         array = self.builder.constants.get(mask)
+        array = None if array is None else single(array)
         return alone or (array is not None and bool(((array == 0) | (array == -math.inf)).all()))
+
+
+def _covers(x: Value, made: Operator) -> bool:
+    """Whether a mask has not more dims than the scores x."""
+    return same_shape(x.type.shape, made.output.type.shape)
 
 
 def _widens(made: Operator) -> bool:

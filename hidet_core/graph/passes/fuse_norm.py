@@ -13,6 +13,7 @@ from __future__ import annotations
 from hidet_core.compute.dims import same_dim
 from hidet_core.graph.builder import GraphBuilder, join_names, rewrite_graph
 from hidet_core.graph.graph import Graph, Operator, Value, use_counts
+from hidet_core.ir.halves import single
 
 NORMS = ("layer_norm", "rms_norm")
 
@@ -44,7 +45,9 @@ class _Matcher:
 
     def _number(self, value: Value) -> float | None:
         array = self.builder.constants.get(value)
-        return float(array.reshape(-1)[0]) if array is not None and array.size == 1 else None
+        return (
+            float(single(array).reshape(-1)[0]) if array is not None and array.size == 1 else None
+        )
 
     def with_vector(self) -> Value | None:
         """A norm without scale times a vector, or one without bias plus a vector."""

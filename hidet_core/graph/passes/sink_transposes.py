@@ -37,6 +37,7 @@ PER_AXIS = {
     "pad": ("before", "after"),
     "tile": ("repeats",),
     "upsample": ("scales",),
+    "roll": ("shifts",),
 }
 LAST_AXIS = ("softmax", "log_softmax", "layer_norm", "rms_norm", "lrn")
 

@@ -4,10 +4,12 @@ from ..template import Template
 from .attention import Attention
 from .conv import Conv2d
 from .depthwise import Depthwise
+from .dot import DotConv, DotMatmul
 from .injective import Injective
 from .lrn import Lrn
 from .matmul import Matmul
 from .pool import Pool2d
+from .recurrent import Recurrent
 from .reduce import ReduceTemplate
 from .rows import Rows
 from .scan import Scan
@@ -16,9 +18,8 @@ from .top_k import TopK
 from .winograd import Winograd
 
 TEMPLATES: tuple[Template, ...] = (
-    Depthwise(), Conv2d(), Winograd(), Matmul(), Pool2d(), Rows(), Lrn(), Attention(),
-    Scatter(), Scan(), TopK(),
-    Injective(), ReduceTemplate(),
+    Depthwise(), DotConv(), DotMatmul(), Conv2d(), Winograd(), Matmul(), Pool2d(), Rows(), Lrn(),
+    Attention(), Scatter(), Scan(), TopK(), Recurrent(), Injective(), ReduceTemplate(),
 )  # fmt: skip
 
 __all__ = ["TEMPLATES"]

@@ -12,11 +12,13 @@ symbolic. The space is made of register-tile sizes, not of input sizes.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hidet_core.base.errors import require
+from hidet_core.ir.dtypes import DType, f32
 from hidet_core.ir.expr import Expr, is_const, wrap
 from hidet_core.lang import (
     Tensor,
@@ -83,6 +85,12 @@ class Contraction:
     store: Callable[[Expr, Expr, Expr, Expr], None]  # (group, row, column, value)
     # (group, panel, n): ask for the n-th cache line from the panel's first on
     ahead: Callable[[Expr, Expr, Expr], None] | None = None
+    dtype: DType = f32  # of the sums
+    product: Callable[[Expr, Expr], Expr] = operator.mul  # of an element of a and one of b
+    start: Callable[[Expr, Expr, Expr], Expr] | None = None  # (group, panel, column); else 0
+    # the last step of the innermost k loop has an index that is a constant, since it is unlike
+    # the others
+    last_apart: bool = False
 
 
 def write_contraction(spec: Contraction, config: TileConfig, vector_lanes: int) -> None:
@@ -133,9 +141,9 @@ def _write_tile(
     group, panel, first = at
     width = config.nv * vector_lanes
     tile = repeat(rows, config.nv) * spatial(1, vector_lanes)
-    acc = register("f32", [rows, width], "acc")
+    acc = register(spec.dtype, [rows, width], "acc")
     for i, j in lanes(tile):
-        acc[i, j] = 0.0
+        acc[i, j] = wrap(0, spec.dtype) if spec.start is None else spec.start(group, panel, j)
 
     def row_of(i: Expr) -> Expr:
         return first + i if guard is None else minimum(first + i, guard - 1)
@@ -197,13 +205,18 @@ def _accumulate(
 
     def nest(ks: tuple[Expr, ...]) -> None:
         if len(ks) < len(spec.k_extents):
-            for k in range_(spec.k_extents[len(ks)], "k"):
+            extent = spec.k_extents[len(ks)]
+            apart = spec.last_apart and len(ks) == len(spec.k_extents) - 1
+            for k in range_(extent - 1 if apart else extent, "k"):
                 nest((*ks, k))
+            if apart:
+                nest((*ks, wrap(extent - 1)))
             return
         if step is not None:
             step(ks)
         for i, j in lanes(tile):
-            acc[i, j] = acc[i, j] + spec.a(group, row_of(i), ks) * spec.b(group, panel, ks, j)
+            element = spec.a(group, row_of(i), ks), spec.b(group, panel, ks, j)
+            acc[i, j] = acc[i, j] + spec.product(*element)
 
     if not any(is_const(wrap(extent), 0) for extent in spec.k_extents):
         nest(())

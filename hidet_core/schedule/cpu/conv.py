@@ -55,7 +55,7 @@ class Conv2d(Template):
             )
 
     def cost(self, problem: Problem, config: TileConfig, target: Cpu) -> float:
-        return contraction_cost(config, target, _size(problem))
+        return contraction_cost(config, target, conv_size(problem))
 
     def build(self, problem: Problem, config: TileConfig, target: Cpu) -> Scheduled:
         lanes = target.lanes(4)
@@ -64,19 +64,19 @@ class Conv2d(Template):
         panels = ceildiv(per_group, width)
         packed = Buffer("wpack", f32, (groups, panels, depth, width), None, "global", 64)
         x, out = problem.inputs[0], problem.output
-        spec = _Pixels(problem).contraction(packed)
+        spec = Pixels(problem).contraction(packed)
         with build(problem.name, [x, packed, out], scalars_of(x, out)) as slot:
             if (problem.computed[0] or x.dtype.is_half) and len(spec.k_extents) == 1:
                 write_staged_contraction(spec, config, lanes)
             else:
                 write_contraction(spec, config, lanes)
-        size = _size(problem)
+        size = conv_size(problem)
         tasks = groups * panels * ceildiv(ceildiv(size.rows, config.mr), config.blocks)
         task_ns = contraction_cost(config, target, size) / max(tasks, 1)
         return Scheduled(slot.program, {1: (packed, _packer(groups, width))}, str(config), task_ns)
 
 
-class _Pixels:
+class Pixels:
     """Index arithmetic of a convolution: row number -> pixel, k indices -> image element."""
 
     def __init__(self, problem: Problem) -> None:
@@ -94,15 +94,17 @@ class _Pixels:
         self.pointwise = self.rows_r == self.rows_s == 1
         self.merged = self.groups == 1 and whole_rows and self.rows_s > 1
 
+    @property
+    def extents(self) -> tuple[int, ...]:
+        """Of the loops over a window."""
+        if self.pointwise:
+            return (self.depth,)
+        if self.merged:
+            return self.rows_r, self.rows_s * self.depth
+        return self.rows_r, self.rows_s, self.depth
+
     def contraction(self, packed: Buffer) -> Contraction:
-        whole = (self.rows_r, self.rows_s, self.depth)
-        extents = (
-            whole[2:]
-            if self.pointwise
-            else (whole[0], whole[1] * whole[2])
-            if self.merged
-            else whole
-        )
+        extents = self.extents
 
         def b(group: Expr, panel: Expr, ks: Sequence[Expr], column: Expr) -> Expr:
             k: Expr = wrap(0)
@@ -156,7 +158,8 @@ def _sizes(problem: Problem) -> tuple[int, int, int]:
     return groups, r * s * c, o // groups
 
 
-def _size(problem: Problem) -> ContractionSize:
+def conv_size(problem: Problem) -> ContractionSize:
+    """For estimates."""
     groups, depth, per_group = _sizes(problem)
     rows = _rows(problem)
     rows = rows if isinstance(rows, int) else SYMBOLIC_ROWS

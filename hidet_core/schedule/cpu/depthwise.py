@@ -14,8 +14,8 @@ from typing import Any
 
 from hidet_core.base.errors import require
 from hidet_core.ir.dtypes import f32
-from hidet_core.ir.expr import Expr, wrap
-from hidet_core.ir.widen import narrowed, wide, wide_type
+from hidet_core.ir.expr import Expr, cast, wrap
+from hidet_core.ir.widen import narrowed, wide_type
 from hidet_core.lang import (
     Tensor,
     build,
@@ -51,7 +51,9 @@ class Depthwise(Template):
     ops = ("conv2d",)
 
     def accepts(self, problem: Problem) -> bool:
-        return is_depthwise(problem) and wide_type(problem.output.dtype) == f32
+        dtypes = [buffer.dtype for buffer in problem.inputs]
+        is_real = wide_type(problem.output.dtype) == f32
+        return is_depthwise(problem) and (is_real or all(dtype.is_byte for dtype in dtypes))
 
     def space(self, problem: Problem, target: Cpu) -> Iterator[DepthwiseConfig]:
         for nv in (2, 1):
@@ -120,10 +122,11 @@ class _Tile:
         (stride_h, stride_w), (top, left, *_) = self.attrs["strides"], self.attrs["pads"]
         dilation_h, dilation_w = self.attrs["dilations"]
         grid = repeat(pixels, self.nv) * spatial(1, self.lanes_wide)
-        acc = register("f32", [pixels, self.nv * self.lanes_wide], "acc")
+        dtype = wide_type(self.out.dtype)  # of 8-bit integers i32
+        acc = register(dtype, [pixels, self.nv * self.lanes_wide], "acc")
         channels = wrap(self.out.shape[3])
         for i, j in lanes(grid):
-            acc[i, j] = 0.0
+            acc[i, j] = wrap(0, dtype)
         for r in range_(self.w.shape[0], "r"):
             for s in range_(self.w.shape[1], "s"):
                 for i, j in lanes(grid):
@@ -133,8 +136,9 @@ class _Tile:
                         column * stride_w + s * dilation_w - left,
                     )
                     with when(channel + j < channels):
-                        pixel = wide(self.x[n, y, z, channel + j])
-                        acc[i, j] = acc[i, j] + pixel * wide(self.w[r, s, 0, channel + j])
+                        pixel = cast(self.x[n, y, z, channel + j], dtype)
+                        weight = cast(self.w[r, s, 0, channel + j], dtype)
+                        acc[i, j] = acc[i, j] + pixel * weight
         for i, j in lanes(grid):
             inside = channel + j < channels
             inside = inside if limit is None else inside & (first + i < limit)

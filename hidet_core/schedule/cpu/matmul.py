@@ -48,13 +48,13 @@ class Matmul(Template):
             )
 
     def cost(self, problem: Problem, config: TileConfig, target: Cpu) -> float:
-        return contraction_cost(config, target, _size(problem))
+        return contraction_cost(config, target, matmul_size(problem))
 
     def build(self, problem: Problem, config: TileConfig, target: Cpu) -> Scheduled:
         lanes = target.lanes(4)
         spec, buffer, pack = (
             _packed(problem, config.nv * lanes)
-            if _packs(problem)
+            if packs(problem)
             else (_in_place(problem, config, lanes), None, None)
         )
         second = problem.inputs[1] if buffer is None else buffer
@@ -65,7 +65,7 @@ class Matmul(Template):
                 write_staged_contraction(spec, config, lanes)
             else:
                 write_contraction(spec, config, lanes)
-        size = _size(problem)
+        size = matmul_size(problem)
         chunks = ceildiv(ceildiv(size.rows, config.mr), config.blocks)
         tasks = size.groups * ceildiv(size.cols, config.nv * lanes) * chunks
         task_ns = contraction_cost(config, target, size) / max(tasks, 1)
@@ -73,7 +73,8 @@ class Matmul(Template):
         return Scheduled(slot.program, packed, str(config), task_ns)
 
 
-def _packs(problem: Problem) -> bool:
+def packs(problem: Problem) -> bool:
+    """Whether b is one constant matrix for all of a."""
     b = problem.inputs[1]
     static = all(isinstance(dim, int) for dim in b.shape)
     return problem.constant[1] and static and all(is_const(dim, 1) for dim in b.shape[:-2])
@@ -81,13 +82,13 @@ def _packs(problem: Problem) -> bool:
 
 def _rows(problem: Problem) -> int | Expr:
     shape = problem.output.shape
-    return product(shape[:-1]) if _packs(problem) else shape[-2]
+    return product(shape[:-1]) if packs(problem) else shape[-2]
 
 
-def _size(problem: Problem) -> ContractionSize:
+def matmul_size(problem: Problem) -> ContractionSize:
     """For estimates."""
     rows = _rows(problem)
-    groups = 1 if _packs(problem) else estimate(tuple(problem.output.shape[:-2]))
+    groups = 1 if packs(problem) else estimate(tuple(problem.output.shape[:-2]))
     depth = problem.inputs[0].shape[-1]
     cols = problem.output.shape[-1]
     rows = rows if isinstance(rows, int) else SYMBOLIC_ROWS
@@ -105,7 +106,7 @@ def _packed(problem: Problem, width: int) -> tuple[Contraction, Buffer, Pack]:
         return unravel(row, out.shape[:-1])
 
     def read(group: Expr, row: Expr, ks: Sequence[Expr]) -> Expr:
-        return wide_load(a, *_batch_of(a, index(row)[:-1]), index(row)[-1], ks[0])
+        return wide_load(a, *batch_of(a, index(row)[:-1]), index(row)[-1], ks[0])
 
     def store(group: Expr, row: Expr, column: Expr, value: Expr) -> None:
         Tensor(out)[(*index(row), column)] = narrowed(value, out.dtype)
@@ -128,10 +129,10 @@ def _in_place(problem: Problem, config: TileConfig, lanes: int) -> Contraction:
     batch, width, cols = out.shape[:-2], config.nv * lanes, out.shape[-1]
 
     def read(group: Expr, row: Expr, ks: Sequence[Expr]) -> Expr:
-        return wide_load(a, *_batch_of(a, unravel(group, batch)), row, ks[0])
+        return wide_load(a, *batch_of(a, unravel(group, batch)), row, ks[0])
 
     def read_b(group: Expr, panel: Expr, ks: Sequence[Expr], column: Expr) -> Expr:
-        index = (*_batch_of(b, unravel(group, batch)), ks[0], panel * width + column)
+        index = (*batch_of(b, unravel(group, batch)), ks[0], panel * width + column)
         inside = panel * width + column < cols
         return wide(Load(b, tuple(wrap(i) for i in index), b.dtype, inside))
 
@@ -141,7 +142,7 @@ def _in_place(problem: Problem, config: TileConfig, lanes: int) -> Contraction:
     return Contraction(product(batch), out.shape[-2], cols, (a.shape[-1],), read, read_b, store)
 
 
-def _batch_of(buffer: Buffer, batch: Sequence[Expr]) -> list[Expr]:
+def batch_of(buffer: Buffer, batch: Sequence[Expr]) -> list[Expr]:
     """Indices of a buffer's batch dims at a batch index of the output (1 is broadcast)."""
     dims = buffer.shape[:-2]
     offset = len(batch) - len(dims)

@@ -52,7 +52,8 @@ class Pool2d(Template):
     ops = ("pool2d",)
 
     def accepts(self, problem: Problem) -> bool:
-        return problem.output.dtype.is_float
+        dtype = problem.output.dtype
+        return dtype.is_float or (dtype.is_byte and problem.attrs["kind"] == "max")
 
     def space(self, problem: Problem, target: Cpu) -> Iterator[PoolConfig]:
         for nv in (4, 2, 1):

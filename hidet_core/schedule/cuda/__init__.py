@@ -8,19 +8,21 @@ from .gemv import Gemv
 from .injective import Injective
 from .lrn import Lrn
 from .pool import Pool2d
+from .recurrent import Recurrent
 from .reduce import ReduceTemplate
 from .rows import Rows
 from .scan import Scan
 from .scatter import Scatter
 from .simt import Simt
+from .specialised import Specialised
 from .tensor_core import TensorCore
 from .top_k import TopK
 from .warpgroup import Warpgroup
 
 TEMPLATES: tuple[Template, ...] = (
-    Depthwise(), Gemv(), Warpgroup(), TensorCore(), Simt(), Rows(), AttentionMma(), Attention(),
-    Pool2d(), Lrn(), Scatter(), Scan(), TopK(),
-    Injective(), ReduceTemplate(),
+    Depthwise(), Gemv(), Specialised(), Warpgroup(), TensorCore(), Simt(), Rows(), AttentionMma(),
+    Attention(), Pool2d(), Lrn(), Scatter(), Scan(), TopK(), Recurrent(), Injective(),
+    ReduceTemplate(),
 )  # fmt: skip
 
 __all__ = ["TEMPLATES"]

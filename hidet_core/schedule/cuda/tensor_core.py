@@ -20,7 +20,6 @@ from hidet_core.base.errors import require
 from hidet_core.compute.dims import product
 from hidet_core.ir.dtypes import bf16, f16, f32
 from hidet_core.ir.expr import Expr, minimum, wrap
-from hidet_core.ir.widen import narrowed
 from hidet_core.lang import (
     barrier,
     build,
@@ -46,11 +45,10 @@ from ..work import scalars_of
 from .contraction import Contraction, Operand, Packing, contraction, is_contraction
 from .ring import LEAST_COPY, RingTile, copy_vector, words
 from .split_k import SplitK, check_splits
-from .tile_copy import elements
+from .tile_store import SHAPE_M, SHAPE_N, store_sums
 from .waves import MEMORY_LATENCY, Block, Size, contraction_ns
 
 KINDS = {f16: "f16", bf16: "bf16", f32: "tf32"}  # of products, by the operands' dtype
-SHAPE_M, SHAPE_N = 16, 8  # of a product
 SHAPE_BYTES = 32  # of a row of its depth
 GROUP = 8  # rows of blocks that run at about the same time, so that they share b's tiles in L2
 MOST_STAGES = 6
@@ -182,7 +180,7 @@ class TensorCore(Template):
         params = [*view.params, *workspace]
         with build(problem.name, params, scalars_of(*params)) as slot:
             for group, at, part in parallel(view.groups, wrap(down) * across, config.splits):
-                m, n = _raster(at, wrap(down), wrap(across))
+                m, n = raster(at, wrap(down), wrap(across))
                 for thread in threads(config.threads):
                     block = self.sums_of(view, config, thread)
                     block.sum(group, (m * config.block_m, n * config.block_n), part)
@@ -239,7 +237,7 @@ def ring_stages(stage_bytes: int, target: Cuda) -> list[int]:
     return sorted({stages for stages in found if stages >= 2}, reverse=True)
 
 
-def _raster(at: Expr, down: Expr, across: Expr) -> tuple[Expr, Expr]:
+def raster(at: Expr, down: Expr, across: Expr) -> tuple[Expr, Expr]:
     """The tile that is number `at` in the order in which blocks start: by columns in groups of
     rows.
     """
@@ -283,26 +281,34 @@ class TileSums:
     def _accumulate(self, begin: Expr, steps: Expr) -> None:
         """The steps from depth `begin` on. Copies are stages - 1 steps ahead, a group each step, be
         it empty: so many may be on their way when a stage is waited for.
+
+        Weights come first, for they are there before the kernels before this one are done.
         """
-        stages = self.config.stages
+        stages, rings = self.config.stages, (self.a, self.b)
+        early = rings
+        if self.view.packed:
+            early = (self.a,)
+            for step in range_(stages - 1, "early"):
+                self._copy((self.b,), step, begin, steps)
         for step in range_(stages - 1, "early"):
-            self._copy(step, begin, steps)
+            self._copy(early, step, begin, steps)
+            copy_commit()
         for step in range_(steps, "step"):
             self._arrived(stages - 2)
             barrier()  # all have what they waited for, and nobody reads the stage before any more
-            self._copy(step + (stages - 1), begin, steps)
+            self._copy(rings, step + (stages - 1), begin, steps)
+            copy_commit()
             self._multiply(let("stage", step % stages))
 
     def _arrived(self, pending: int) -> None:
         copy_wait(pending)
 
-    def _copy(self, step: Expr, begin: Expr, steps: Expr) -> None:
+    def _copy(self, rings: tuple[RingTile, ...], step: Expr, begin: Expr, steps: Expr) -> None:
         with when(step < steps):
             stage = let("stage", step % self.config.stages)
             first = let("k", begin + step * self.config.block_k)
-            for ring in (self.a, self.b):
+            for ring in rings:
                 ring.copy(stage, first)
-        copy_commit()
 
     def _multiply(self, stage: Expr) -> None:
         """sums += a's tile * b's tile, from a stage."""
@@ -319,24 +325,7 @@ class TileSums:
                             right[j, side * 2])  # fmt: skip
 
     def store(self, group: Expr) -> None:
-        """The sums into the output: a thread has two side by side in each of two rows, 8 apart, of
-        every product.
-        """
-        (row, col), lane = self.first, self.lane
-        for i in unroll(self.down, "i"):
-            for half in unroll(2, "half"):
-                m = let("m", row + self.line_m + i * SHAPE_M + half * 8 + lane // 4)
-                with when(m < wrap(self.view.rows)):
-                    place = self.view.out.row(group, m)
-                    for j in unroll(self.across, "j"):
-                        n = col + self.line_n + j * SHAPE_N + lane % 4 * 2
-                        self._store_pair(place, n, (i, j * 4 + half * 2))
-
-    def _store_pair(self, place: tuple[Expr, ...], n: Expr, sums: tuple[Expr, Expr]) -> None:
-        out, (i, j) = self.view.out, sums
-        vector, dtype = min(out.vector, 2), out.buffer.dtype
-        for step in range(0, 2, vector):
-            with when(n + step < wrap(self.view.cols)):
-                for lane in elements(vector):
-                    value = narrowed(self.sums[i, j + step + lane], dtype)
-                    out.store(place, n + step + lane, value)
+        """The sums into the output."""
+        row, col = self.first
+        first = row + self.line_m, col + self.line_n
+        store_sums(self.view, group, first, self.sums, self.lane)

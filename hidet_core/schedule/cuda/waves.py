@@ -31,7 +31,9 @@ from .traffic import LAUNCH_NS
 L2_BYTES = 40.0  # that a multiprocessor gets from L2 in a cycle while all of them ask
 MEMORY_LATENCY = 650.0  # cycles until a load from memory is there
 BLOCK_CYCLES = 1300.0  # to start a block, fetch its first operands and store its results
+STORE_CYCLES = 600.0  # to store the results of a tile
 OVERLAPPED = 0.75  # of the time of what does not take longest
+APART = 0.9  # the same where warps that copy and warps that multiply go on apart
 SPLIT_NS = 900.0  # fence, ticket, and the first of the parts that are read back
 WORST = float("inf")
 
@@ -61,7 +63,9 @@ class Size:
 @dataclass(frozen=True)
 class Block:
     """What a block needs and does. busy: cycles that a multiprocessor's pipes spend on a step of
-    block_k, each pipe; wait: cycles that a step of a block takes at least.
+    block_k, each pipe; wait: cycles that a step of a block takes at least. is_persistent: one block
+    of a multiprocessor computes tile after tile, and some of its warps fetch for the next while
+    others store one.
     """
 
     threads: int
@@ -73,11 +77,12 @@ class Block:
     busy: tuple[float, ...]
     wait: float
     splits: int = 1
+    is_persistent: bool = False
 
 
-def overlapped(*times: float) -> float:
+def overlapped(*times: float, share: float = OVERLAPPED) -> float:
     """The time of things done at once: the longest, and a share of the others."""
-    return max(times) * OVERLAPPED + sum(times) * (1 - OVERLAPPED)
+    return max(times) * share + sum(times) * (1 - share)
 
 
 def contraction_ns(size: Size, block: Block, target: Cuda) -> float:
@@ -85,15 +90,19 @@ def contraction_ns(size: Size, block: Block, target: Cuda) -> float:
     resident = target.resident_blocks(block.threads, block.registers, block.shared_bytes)
     if resident < 1:
         return WORST
+    start = BLOCK_CYCLES
+    if block.is_persistent:
+        resident, start = 1, STORE_CYCLES
     tiles = size.groups * -(-size.rows // block.block_m) * -(-size.cols // block.block_n)
     steps = -(-(-(-size.depth // block.block_k)) // block.splits)
     fetched = (block.block_m + block.block_n) * block.block_k * size.element
-    busy = overlapped(*block.busy, fetched / L2_BYTES)
+    share = APART if block.is_persistent else OVERLAPPED
+    busy = overlapped(*block.busy, fetched / L2_BYTES, share=share)
     most = -(-tiles * block.splits // target.multiprocessors)  # blocks of one multiprocessor
     cycles = 0.0
     for together, times in ((resident, most // resident), (most % resident, 1)):
         if together and times:
-            cycles += times * (steps * max(together * busy, block.wait) + BLOCK_CYCLES)
+            cycles += times * (steps * max(together * busy, block.wait) + start)
     time = overlapped(cycles / target.clock_ghz, size.bytes / target.bytes_per_ns)
     return LAUNCH_NS + time + _split_ns(block, tiles, target)
 

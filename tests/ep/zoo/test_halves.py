@@ -59,6 +59,26 @@ def test_casts_and_tensors_of_attributes_follow():
     assert output.tolist() == [0, 2.5, 5]
 
 
+def test_bfloat16_keeps_float32_at_the_border():
+    model = zoo.build_network("bert", "reduced")
+    half, twin = zoo.in_half(model, "bfloat16"), zoo.rounded(model, "bfloat16")
+    onnx.checker.check_model(half, full_check=True)
+    outputs = {value.type.tensor_type.elem_type for value in half.graph.output}
+    assert outputs == {TensorProto.FLOAT}
+    kinds = {tensor.data_type for tensor in half.graph.initializer}
+    assert kinds == {TensorProto.BFLOAT16, TensorProto.INT64}
+    exact, near = parameters(model), parameters(twin)
+    floats = [name for name in near if near[name].dtype == np.float32]
+    for name in floats:
+        assert not np.any(near[name].view(np.uint32) & 0xFFFF), "eight bits of mantissa"
+        difference = abs(near[name] - exact[name])
+        assert np.all(difference <= abs(exact[name]) * 2.0**-8)
+    assert any(np.any(near[name] != exact[name]) for name in floats)
+    half_bits = {t.name: t.raw_data for t in half.graph.initializer if t.data_type == 16}
+    name = next(name for name in floats if near[name].size > 9)
+    assert half_bits[name] == (near[name].view(np.uint32) >> 16).astype(np.uint16).tobytes()
+
+
 def test_what_a_half_cannot_hold_is_an_error():
     large, _ = models.with_constant()
     model = onnx.load_from_string(large)

@@ -6,13 +6,15 @@ import onnxruntime as ort
 import pytest
 
 from hidet_ep import zoo
+from tests.ep.decoding import SIZES as LLAMA
 from tests.ep.transformers import SYMBOLIC, TINY
 
 NETWORKS = {
     **{f"bert {s}": lambda s=s, **how: zoo.bert(TINY, s, **how) for s in zoo.SPELLINGS},
     **{f"gpt2 {s}": lambda s=s, **how: zoo.gpt2(TINY, s, **how) for s in zoo.SPELLINGS},
-    "mobilenet_v2": lambda **how: zoo.mobilenet_v2(64, share=0.25, classes=20, **how),
-    "inception_v3": lambda **how: zoo.inception_v3(75, share=0.25, classes=20, **how),
+    "bert optimized": lambda **how: zoo.bert(TINY, zoo.OPTIMIZED, **how),
+    "llama": lambda **how: zoo.llama(LLAMA, **how),
+    **{name: lambda n=name, **how: zoo.build_network(n, "reduced", **how) for name in zoo.NETWORKS},
 }
 
 
@@ -32,7 +34,8 @@ def test_valid_and_alive(name):
     onnx.checker.check_model(model, full_check=True)
     for output in run(model):
         assert np.isfinite(output).all()
-        assert 0.02 < output.std() < 30 and abs(output).max() < 100
+        inside = output[..., 4:] if name == "yolo" else output  # boxes are in pixels
+        assert 0.02 < inside.std() < 30 and abs(inside).max() < 100
 
 
 def test_seeds():
@@ -50,20 +53,36 @@ def test_symbolic_sizes(make):
         assert run(model, b=batch, s=sequence)[0].shape == (batch, sequence, 32)
 
 
-@pytest.mark.parametrize("make", [zoo.bert, zoo.gpt2])
-def test_halves(make):
-    model = make(TINY, dtype="float16")
+@pytest.mark.parametrize("name", sorted({*zoo.NETWORKS} - {"inception_v3", "mobilenet_v2"}))
+def test_halves(name):
+    """Builders that take a data type (of the others zoo.in_half makes one)."""
+    model = zoo.build_network(name, "reduced", dtype="float16")
     onnx.checker.check_model(model, full_check=True)
     kinds = {output.type.tensor_type.elem_type for output in model.graph.output}
     assert kinds == {onnx.TensorProto.FLOAT16}
 
 
-def test_the_published_sizes():
-    """Multiplications of one image, by the shapes of all filters."""
-    sizes = {"mobilenet_v2": (zoo.mobilenet_v2, 3.5e6), "inception_v3": (zoo.inception_v3, 23.8e6)}
-    for make, parameters in sizes.values():
-        total = sum(int(np.prod(tensor.dims)) for tensor in make().graph.initializer)
-        assert total == pytest.approx(parameters, rel=0.02)
+@pytest.mark.parametrize("name", zoo.NETWORKS)
+def test_symbols(name):
+    """Every size of `runs` is a symbol of the inputs, and the network runs with it."""
+    model = zoo.build_network(name, "symbolic", batch="N")
+    onnx.checker.check_model(model, full_check=True)
+    network = zoo.NETWORKS[name]
+    dims = (dim for value in model.graph.input for dim in value.type.tensor_type.shape.dim)
+    assert {dim.dim_param for dim in dims} - {""} == set(network.runs[0])
+    for sizes in network.runs:
+        assert all(output.shape[0] == sizes["N"] for output in run(model, **sizes))
+
+
+MILLIONS = {"mobilenet_v2": 3.5, "efficientnet_b0": 5.3, "whisper_encoder": 8.2}
+
+
+@pytest.mark.parametrize("name", MILLIONS)
+def test_the_published_sizes(name):
+    """By the number of parameters."""
+    tensors = zoo.build_network(name).graph.initializer
+    total = sum(int(np.prod(tensor.dims)) for tensor in tensors)
+    assert total == pytest.approx(MILLIONS[name] * 1e6, rel=0.02)
 
 
 def test_wrong_sizes_are_named():
@@ -73,6 +92,14 @@ def test_wrong_sizes_are_named():
         zoo.Sizes(sequence=20, positions=16)
     with pytest.raises(ValueError, match="mask 'some' is unknown"):
         zoo.bert(TINY, mask="some")
+    with pytest.raises(ValueError, match="network 'vgg' is unknown; there are bert, "):
+        zoo.build_network("vgg")
+    with pytest.raises(ValueError, match="scale 'tiny' is unknown; there are full, reduced, "):
+        zoo.build_network("vit", "tiny")
+    with pytest.raises(ValueError, match="stage 0 of 10 pixels, no multiple of 7"):
+        zoo.SwinSizes(image=40)
+    with pytest.raises(ValueError, match="up 'none' is unknown"):
+        zoo.unet(up="none")
 
 
 def test_files(tmp_path, monkeypatch):

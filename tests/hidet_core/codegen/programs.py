@@ -39,9 +39,11 @@ def program(params, body, scalars=(), tasks=1, task=None, local=(), name="kernel
     return Program(name, tuple(params), tuple(scalars), task, tasks, tuple(local), body)
 
 
-def compiled(prog, cpu=None, may_alias=()):
-    """A Python function of (arrays, scalars, begin, end)."""
-    module = Module(compile_object(emit(prog, may_alias), cpu or host()))
+def compiled(prog, cpu=None, may_alias=(), named=None):
+    """A Python function of (arrays, scalars, begin, end). named: the CPU whose instructions may be
+    called by name.
+    """
+    module = Module(compile_object(emit(prog, may_alias, named), cpu or host()))
     address = module.address(prog.name)
     function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 2)(address)
 
