@@ -5,8 +5,8 @@ slices of the cases to run one. Standard output: lines of JSON, {"start": name} 
 an outcome after it, so that whoever reads them knows which case took the process down. Exit status
 AGAIN: a kernel failed on the GPU, which only another process can use now.
 
-`python -m tests.onnx_backend.worker --op cpu Resize Conv`, for people, runs the cases of models that
-are one node of these operators; it prints those that are wrong or not taken, and counts.
+`python -m tests.onnx_backend.worker --op cpu Resize Conv`, for people, runs the cases of models
+that are one node of these operators; it prints those that are wrong or not taken, and counts.
 
 A case is run as it is and "frozen": with its small integer inputs as constants, as exporters write
 them, because axes, pads and shapes that arrive at run time are refused by design.
