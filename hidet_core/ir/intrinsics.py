@@ -19,6 +19,8 @@ from .tensor_map import TensorMap
 
 WARP, WARPGROUP = 32, 128
 TOGETHER = {"thread": 1, "warp": WARP, "warpgroup": WARPGROUP}  # threads that do a call at once
+GRID_WAIT, GRID_LAUNCH = "grid_wait", "grid_launch_dependents"
+PROGRAMMATIC = (GRID_WAIT, GRID_LAUNCH)  # calls that may stand outside of a threads loop too
 COPY_BYTES = (4, 8, 16)  # that an asynchronous copy can have
 MATRIX_BYTES = 16  # of a row of a matrix that load_matrix loads
 SHAPE_M, SHAPE_N, SHAPE_WORDS = 16, 8, 8  # of a matrix product; depth in words
@@ -180,6 +182,9 @@ INTRINSICS: dict[str, Intrinsic] = {
     "copy_commit": Intrinsic(()),
     # all of the thread's groups but the last n are there
     "copy_wait": Intrinsic((), immediates=1, misfit=_wait_misfit),
+    # until the kernels before this one are done (lower/wait_for_grid.py); the next one may start
+    GRID_WAIT: Intrinsic(()),
+    GRID_LAUNCH: Intrinsic(()),
     # lane l gives row l % 8 of matrix l / 8, and gets word l % 4 of row l / 4 of each
     "load_matrix": Intrinsic(
         (Operand("write", "register", 0, (u32, f32)), Operand("read", "shared")),
