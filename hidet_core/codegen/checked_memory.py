@@ -172,3 +172,15 @@ def _as_stored(value: np.ndarray, dtype: DType) -> np.ndarray:
     if dtype.name == "bf16":
         return (value.astype(np.float32).view(np.uint32) >> np.uint32(16)).astype(np.uint16)
     return value
+
+
+def flat_view(buffer: Buffer, array: np.ndarray) -> np.ndarray:
+    """A buffer's array as its elements: bf16 as u16. Raises ValueError for another one."""
+    wanted = np.dtype(np.uint16) if buffer.dtype.name == "bf16" else buffer.dtype.numpy
+    if array.dtype == buffer.dtype.numpy:
+        array = array.view(wanted)
+    if array.dtype != wanted or not array.flags.c_contiguous:
+        raise ValueError(
+            f"{buffer.name}: expected a C-contiguous array of {wanted}, got {array.dtype}"
+        )
+    return array.reshape(-1)

@@ -49,7 +49,7 @@ from hidet_core.ir.stmt import (
 )
 
 from .calls import Copies, Operands, is_async, run_call
-from .checked_memory import NOBODY, Site
+from .checked_memory import NOBODY, Site, flat_view
 from .numpy_ops import binary_function, convert, rounded, unary_function
 from .roles import Barriers, Roles, waits
 from .thread_memory import ThreadMemory
@@ -99,7 +99,7 @@ class _Interpreter:
         self.roles = Roles(self.site)
         self.barriers = Barriers(self.site, self.roles)
         for buffer, array in zip(program.params, arrays, strict=True):
-            memory = self._memory(buffer, _flat_view(buffer, array), env)
+            memory = self._memory(buffer, flat_view(buffer, array), env)
             memory.owner = np.full(array.size, NOBODY) if exclusive else None
         for buffer in program.locals:
             size = math.prod(self._dims(buffer.shape, env))
@@ -389,14 +389,3 @@ def _in_lanes(value: Any, lanes: int) -> Any:
 def _constant(value: Any, lanes: int) -> Value:
     held = np.full(lanes, value) if lanes > 1 else value
     return lambda env: held
-
-
-def _flat_view(buffer: Buffer, array: np.ndarray) -> np.ndarray:
-    wanted = np.dtype(np.uint16) if buffer.dtype.name == "bf16" else buffer.dtype.numpy
-    if array.dtype == buffer.dtype.numpy:
-        array = array.view(wanted)
-    if array.dtype != wanted or not array.flags.c_contiguous:
-        raise ValueError(
-            f"{buffer.name}: expected a C-contiguous array of {wanted}, got {array.dtype}"
-        )
-    return array.reshape(-1)
