@@ -136,21 +136,39 @@ def _mma(call: Call, sums: Array, a: Array, b: Array) -> Array:
 
 def _operand(call: Call, rows: Array, count: int) -> Array:
     """Of each warpgroup, the step of rows as they lie in shared memory: [groups, count, 16]."""
-    _, row_bytes, step = call.immediates
+    _, row_bytes, step, _ = call.immediates
     chunks = row_bytes // 16
     held = rows[::WARPGROUP].reshape(-1, count, chunks, GROUP_DEPTH // 2)
     turn = np.arange(count) * row_bytes // 128 % chunks
     places = (step * 2 + np.arange(2)) ^ turn.reshape(-1, 1)
     chosen = held[:, np.arange(count).reshape(-1, 1), places]
-    step_rows = chosen.reshape(-1, count, GROUP_DEPTH)
+    return _halves(call, chosen.reshape(-1, count, GROUP_DEPTH))
+
+
+def _turned_operand(call: Call, rows: Array, count: int) -> Array:
+    """The same of b that lies as [count / 64][depth][64]."""
+    _, row_bytes, step, _ = call.immediates
+    side, chunks = row_bytes // 2, row_bytes // 16  # of a row; rows are as many as its elements
+    held = rows[::WARPGROUP].reshape(-1, count // side, side, chunks, 8)
+    depth = step * GROUP_DEPTH + np.arange(GROUP_DEPTH).reshape(-1, 1)
+    chosen = held[:, :, depth, np.arange(chunks) ^ (depth % chunks)]
+    return (
+        _halves(call, chosen.reshape(-1, count // side, GROUP_DEPTH, side))
+        .swapaxes(-1, -2)
+        .reshape(-1, count, GROUP_DEPTH)
+    )
+
+
+def _halves(call: Call, values: Array) -> Array:
     if call.name == "wgmma_f16":
-        return step_rows.astype(np.float32)
-    return _widened(step_rows.view(np.uint16))
+        return values.astype(np.float32)
+    return _widened(np.ascontiguousarray(values).view(np.uint16))
 
 
 def _wgmma(call: Call, sums: Array, a: Array, b: Array) -> Array:
-    cols = call.immediates[0]
-    left, right = _operand(call, a, GROUP_ROWS), _operand(call, b, cols)
+    cols, _, _, turned = call.immediates
+    left = _operand(call, a, GROUP_ROWS)
+    right = (_turned_operand if turned else _operand)(call, b, cols)
     product = left @ right.swapaxes(-1, -2)
     # rows are [warp, half, lane / 4], columns [j, lane % 4, pair]
     parts = product.reshape(-1, 4, 2, 8, cols // 8, 4, 2).transpose(0, 1, 3, 5, 4, 2, 6)

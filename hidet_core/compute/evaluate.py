@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hidet_core.base.errors import CompilerBug
-from hidet_core.ir.dtypes import DType, bf16, f32
+from hidet_core.ir.dtypes import BITS, DType, bf16, f32
 from hidet_core.ir.expr import Binary, Buffer, Cast, Const, Expr, Load, Reduce, Select, Unary, Var
 from hidet_core.ir.halves import as_dtype, single
 from hidet_core.ir.widen import widened
@@ -119,12 +119,16 @@ class _Evaluator:
                 return np.asarray(value, _held(dtype))
             case Binary(op=op, a=a, b=b):
                 return _binary(op, self.value(a), self.value(b), a.dtype)
+            case Unary(op=op, a=a) if op in BITS:
+                return np.asarray(self.value(a)).view(BITS[op].numpy)
             case Unary(op=op, a=a):
                 return _UNARY[op](self.value(a))
             case Cast(a=a, dtype=dtype):
                 return _cast(self.value(a), dtype)
             case Select(cond=cond, a=a, b=b):
                 return np.where(self.value(cond), self.value(a), self.value(b))
+            case Load(mask=Expr() as mask):
+                return self._load_if(self.value(mask), expr)
             case Load(buffer=buffer, indices=indices):
                 return _element(buffer, self.arrays[buffer], [self.value(i) for i in indices])
             case Reduce():
@@ -133,6 +137,16 @@ class _Evaluator:
                 raise CompilerBug("evaluate", f"no value for variable {name!r}")
             case _:
                 raise CompilerBug("evaluate", f"cannot evaluate {type(expr).__name__}")
+
+    def _load_if(self, there: np.ndarray, expr: Load) -> np.ndarray:
+        """Elements, 0 where they are not there; indices are clamped first."""
+        array = self.arrays[expr.buffer]
+        if not array.size:
+            return np.zeros(np.shape(there), array.dtype)
+        limits = zip(expr.indices, array.shape, strict=True)
+        places = [np.clip(self.value(index), 0, size - 1) for index, size in limits]
+        element = _element(expr.buffer, array, places)
+        return np.where(there, element, np.zeros((), element.dtype))
 
     def _reduce(self, expr: Reduce) -> np.ndarray:
         """Reduced axes are trailing dims; everything bound before gets as many dims of 1 behind."""

@@ -23,7 +23,7 @@ _TAKES_PROLOGUE = ("softmax", "log_softmax", "layer_norm", "rms_norm", "reduce",
                    "scan")  # fmt: skip
 # attention reads keys, values and masks once for each block of queries
 _CHEAP = ("transpose", "reshape", "slice", "broadcast_to", "identity", "cast", "add", "sub", "mul",
-          "where", "not", "and", "or", "le", "lt", "ge", "gt", "eq", "range")  # fmt: skip
+          "where", "not", "and", "or", "le", "lt", "ge", "gt", "eq", "range", "rotary")  # fmt: skip
 # a kernel's expressions are walked recursively, so Python's stack limits how deep they may become
 MAX_FUSED = 24
 

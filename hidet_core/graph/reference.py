@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from hidet_core.base.errors import CompilerBug
-from hidet_core.compute.evaluate import Symbols, evaluate
+from hidet_core.compute.evaluate import Symbols, dim_value, evaluate
 from hidet_core.ir.dtypes import f32
 from hidet_core.ir.expr import Buffer, Var
 
@@ -21,9 +21,13 @@ def evaluate_operator(
     operator: Operator, arrays: Arrays, symbols: Symbols | None = None, wide: bool = False
 ) -> list[np.ndarray]:
     """The arrays of an operator's outputs."""
+    op = operator.op
+    if op.define is None:
+        assert op.reference is not None, "the registry saw to it"
+        return [op.reference([arrays[value] for value in operator.inputs], operator.attrs)]
     buffers = tuple(Buffer(v.name, v.type.dtype, v.type.shape) for v in operator.inputs)
     types = tuple(value.type for value in operator.outputs)
-    definitions = operator.op.define(buffers, types, operator.attrs)
+    definitions = op.define(buffers, types, operator.attrs)
     inputs = {b: arrays[v] for b, v in zip(buffers, operator.inputs, strict=True)}
     results = evaluate(definitions, inputs, symbols, wide)
     return [results[definition.out] for definition in definitions[-len(types) :]]
@@ -55,6 +59,8 @@ def run_graph(
     for value in graph.inputs:
         arrays[value] = np.asarray(feeds[value.name])
         _bind_symbols(value, arrays[value], symbols)
+    for value in graph.inputs:
+        _check_shape(value, arrays[value], symbols)
     for operator in graph.operators:
         results = evaluate_operator(operator, arrays, symbols, wide)
         arrays.update(zip(operator.outputs, results, strict=True))
@@ -64,9 +70,14 @@ def run_graph(
 
 
 def _bind_symbols(value: Value, array: np.ndarray, symbols: dict[Var, int]) -> None:
+    """Symbols that are the whole size of an axis."""
     if array.ndim != value.type.rank:
         raise CompilerBug("reference", f"input {value} was given shape {list(array.shape)}")
     for dim, size in zip(value.type.shape, array.shape, strict=True):
-        known = symbols.setdefault(dim, size) if isinstance(dim, Var) else dim
-        if known != size:
-            raise CompilerBug("reference", f"input {value} was given shape {list(array.shape)}")
+        if isinstance(dim, Var):
+            symbols.setdefault(dim, size)
+
+
+def _check_shape(value: Value, array: np.ndarray, symbols: dict[Var, int]) -> None:
+    if array.shape != tuple(dim_value(dim, symbols) for dim in value.type.shape):
+        raise CompilerBug("reference", f"input {value} was given shape {list(array.shape)}")

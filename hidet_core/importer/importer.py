@@ -15,11 +15,11 @@ from hidet_core.compute.types import TensorType
 from hidet_core.graph.builder import GraphBuilder
 from hidet_core.graph.graph import Graph, Value
 from hidet_core.ir.dtypes import from_numpy, from_onnx
-from hidet_core.ir.expr import Var
 
 from .context import Context, Entry, materialize
 from .onnx_graph import OnnxGraph, OnnxNode, OnnxValue
 from .registry import find_handler
+from .sizes import Sizes
 
 # what malformed attributes or inputs make an import function raise
 MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError, AssertionError)
@@ -32,7 +32,7 @@ class Importer:
         self.graph = graph
         self.builder = GraphBuilder(graph.name or "graph")
         self.entries: dict[str, Entry] = {}
-        self.symbols: dict[str, Var] = {}
+        self.sizes = Sizes()
         self.missing: dict[str, str] = {}
 
     def declare_input(self, name: str) -> Value:
@@ -43,15 +43,16 @@ class Importer:
             what = "rank" if dtype else f"supported element type (TensorProto {info.dtype})"
             raise Unsupported(name, f"value {name!r} has no known {what}")
         dims = tuple(
-            dim if isinstance(dim, int) else self._symbol(dim or f"{name}.{axis}")
+            dim if isinstance(dim, int) else self.sizes.size(dim or f"{name}.{axis}")
             for axis, dim in enumerate(info.shape)
         )
         value = self.builder.input(name, TensorType(dtype, dims))
         self.entries[name] = value
         return value
 
-    def _symbol(self, name: str) -> Var:
-        return self.symbols.setdefault(name, Var(name))
+    def expect(self, names: Iterable[str]) -> None:
+        """The values that will be declared."""
+        self.sizes.expect(self.graph.values[name] for name in names)
 
     def entry(self, name: str) -> Entry:
         """The entry of a value: imported already, or a constant initializer."""
@@ -95,7 +96,7 @@ class Importer:
 
     def finish(self, inputs: Sequence[Value], outputs: Sequence[str]) -> Graph:
         values = [materialize(self.builder, self.entry(name)) for name in outputs]
-        symbols = tuple(self.symbols.values())
+        symbols = tuple(self.sizes.symbols.values())
         return self.builder.build(inputs, values, tuple(outputs), symbols)
 
 
@@ -104,6 +105,7 @@ def import_subgraph(
 ) -> Graph:
     """The operators of some nodes. `inputs` come from outside; constants need not be listed."""
     importer, chosen = Importer(graph), set(node_ids)
+    importer.expect(inputs)
     declared = [importer.declare_input(name) for name in inputs]
     for node in graph.nodes:
         if node.id in chosen:
@@ -117,6 +119,7 @@ def explain_graph(graph: OnnxGraph) -> dict[int, str]:
     The whole graph is imported once; what a refused node makes counts as coming from outside.
     """
     importer, reasons = Importer(graph), dict[int, str]()
+    importer.expect(_from_outside(graph))
     for name in _from_outside(graph):
         _declare_outside(importer, name)
     wanted = _wanted(graph)

@@ -3,8 +3,9 @@
 
     (a, b) -> (a cos - b sin, b cos + a sin)
 
-attrs: interleaved (pairs are neighbours; else an element and the one n further). cos and sin
-broadcast to x but for the last dim; the maths is in f32 for narrower floats.
+attrs: interleaved (pairs are neighbours; else an element and the one n further); whole, optional:
+cos and sin have 2 n columns, one for each element. They broadcast to x but for the last dim; the
+maths is in f32 for narrower floats.
 """
 
 from __future__ import annotations
@@ -29,14 +30,16 @@ def _infer(types: Types, attrs: Attrs) -> TensorType:
     if not fits or not isinstance(width, int) or not isinstance(halves[0], int):
         raise Unsupported("rotary", f"expected floats with constant widths, got {shown}")
     rows = broadcast_shapes("rotary", *(t.shape[:-1] for t in types))
-    if not 0 < 2 * halves[0] <= width or not same_shape(rows, x.shape[:-1]):
+    turned = halves[0] if attrs.get("whole") else 2 * halves[0]
+    if not 0 < turned <= width or turned % 2 or not same_shape(rows, x.shape[:-1]):
         raise Unsupported("rotary", f"cos and sin do not fit x: {shown}")
     return x
 
 
 def _define(inputs: tuple[Buffer, ...], out: TensorType, attrs: Attrs) -> tuple[Definition, ...]:
     x, cos, sin = inputs
-    half, width = int(cos.shape[-1]), int(out.shape[-1])  # type: ignore[arg-type]
+    columns, width = int(cos.shape[-1]), int(out.shape[-1])  # type: ignore[arg-type]
+    half = columns // 2 if attrs.get("whole") else columns
     dtype = wide_type(out.dtype)
 
     def value(*axes: Expr) -> Expr:
@@ -48,8 +51,9 @@ def _define(inputs: tuple[Buffer, ...], out: TensorType, attrs: Attrs) -> tuple[
             second = at >= half
             pair, other = select(second, at - half, at), select(second, at - half, at + half)
         inside = at < 2 * half
+        pair = at if attrs.get("whole") else pair
         if 2 * half < width:
-            pair, other = minimum(pair, half - 1), minimum(other, width - 1)
+            pair, other = minimum(pair, columns - 1), minimum(other, width - 1)
 
         def element(buffer: Buffer, column: Expr) -> Expr:
             shape = (*out.shape[:-1], buffer.shape[-1])

@@ -23,6 +23,7 @@ LIMITS = {
     "bert": (lambda: zoo.bert(BASE), 86),
     "bert, by dynamo": (lambda: zoo.bert(BASE, "dynamo", "boolean"), 86),
     "bert in primitives": (lambda: zoo.bert(BASE, "primitives"), 86),
+    "bert, optimized": (lambda: zoo.bert(BASE, zoo.OPTIMIZED), 86),
     "gpt2": (lambda: zoo.gpt2(BASE), 86),
     "gpt2, by dynamo": (lambda: zoo.gpt2(BASE, "dynamo"), 86),
     "mobilenet_v2": (lambda: zoo.mobilenet_v2(share=0.25), 55),
@@ -45,6 +46,8 @@ def test_kernels(name):
     groups = form_groups(graph)
     kinds = Counter("+".join(op.op.name for op in group.operators) for group in groups)
     listed = "\n".join(f"{count:4} {kind}" for kind, count in kinds.items())
+    if name.startswith(("bert", "gpt2")):
+        assert sum("attention" in kind for kind in kinds.elements()) == BASE.layers, listed
     assert len(groups) <= limit, f"{name} is {len(groups)} kernels:\n{listed}"
     storage, readers = plan_storage(graph), consumers(graph)
     for group in groups:

@@ -19,7 +19,10 @@ from hidet_ep.zoo.gpt2_graph import gpt2
 from hidet_ep.zoo.halves import in_half, rounded
 from hidet_ep.zoo.images import inception_v3, mobilenet_v2
 from hidet_ep.zoo.light import build, names
+from hidet_ep.zoo.llama_graph import LLAMA_SPELLINGS, LlamaSizes, llama
 from hidet_ep.zoo.lstm import LstmSizes, lstm
+from hidet_ep.zoo.optimized import OPTIMIZED
+from hidet_ep.zoo.quantised import GIVEN, cut, in_int8
 from hidet_ep.zoo.resnet import resnet50_v1_5
 from hidet_ep.zoo.samples import inputs
 from hidet_ep.zoo.store import folder, path, written
@@ -31,10 +34,14 @@ from hidet_ep.zoo.whisper import WhisperSizes, whisper_encoder
 from hidet_ep.zoo.yolo import yolo
 
 __all__ = [
+    "GIVEN",
+    "LLAMA_SPELLINGS",
     "NETWORKS",
+    "OPTIMIZED",
     "SCALES",
     "SPELLINGS",
     "ConvNextSizes",
+    "LlamaSizes",
     "LstmSizes",
     "Network",
     "Sizes",
@@ -46,12 +53,15 @@ __all__ = [
     "build",
     "build_network",
     "convnext",
+    "cut",
     "efficientnet_b0",
     "folder",
     "gpt2",
     "in_half",
+    "in_int8",
     "inception_v3",
     "inputs",
+    "llama",
     "lstm",
     "mobilenet_v2",
     "names",

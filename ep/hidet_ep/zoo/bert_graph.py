@@ -13,6 +13,7 @@ import onnx
 
 from hidet_ep.zoo.encoder import SPELLINGS, Parts, Sizes
 from hidet_ep.zoo.nodes import Nodes
+from hidet_ep.zoo.optimized import OPTIMIZED, optimized_bert
 
 TYPES = 2  # of segments
 OPSET = 17
@@ -26,23 +27,32 @@ def bert(
     dtype: str = "float32",
     seed: int = 0,
 ) -> onnx.ModelProto:
-    """spelling: a key of SPELLINGS; mask: 'additive' (0 or the lowest float is added to the
+    """spelling: a key of SPELLINGS, or OPTIMIZED (as ONNX Runtime's transformer optimizer writes
+    it, whose only masks are 'additive'); mask: 'additive' (0 or the lowest float is added to the
     scores), 'boolean' (0 or -inf, from a Where) or 'none'.
     """
     if mask not in MASKS:
         raise ValueError(f"mask {mask!r} is unknown; there are {', '.join(MASKS)}")
     sizes = sizes or Sizes()
     nodes = Nodes("bert", seed, dtype, OPSET)
-    parts = Parts(nodes, sizes, SPELLINGS[spelling])
     shape = (sizes.batch, sizes.sequence)
     ids, types = (nodes.input(name, shape) for name in ("input_ids", "token_type_ids"))
+    if spelling == OPTIMIZED:
+        kept = nodes.input("attention_mask", shape) if mask != "none" else ""
+        return _with_pooler(nodes, sizes, optimized_bert(nodes, sizes, ids, types, kept))
+    parts = Parts(nodes, sizes, SPELLINGS[spelling])
     added = _mask(nodes, nodes.input("attention_mask", shape), mask) if mask != "none" else ""
     x = nodes.op("Add", parts.embed(ids, sizes.vocabulary), parts.embed(types, TYPES))
     x = nodes.op("Add", x, parts.embed(parts.positions(ids), sizes.positions))
     x = parts.norm(x)
     for _ in range(sizes.layers):
         x = _layer(nodes, parts, x, added)
-    hidden = sizes.hidden
+    return _with_pooler(nodes, sizes, x)
+
+
+def _with_pooler(nodes: Nodes, sizes: Sizes, x: str) -> onnx.ModelProto:
+    """The model whose last layer gives x."""
+    hidden, shape = sizes.hidden, (sizes.batch, sizes.sequence)
     first = nodes.op("Gather", x, nodes.const(np.int64(0), "first"), axis=1)
     pooled = nodes.op("Gemm", first, nodes.weights(hidden, hidden), nodes.vector(hidden), transB=1)
     return nodes.model(

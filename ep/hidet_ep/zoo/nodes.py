@@ -15,6 +15,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 IR_VERSION = 10
+MICROSOFT = "com.microsoft"
 Size = int | str  # a str is a symbol
 
 
@@ -38,6 +39,10 @@ class Nodes:
     def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
         """The only output of a new node; an input "" is left out."""
         return self.ops(kind, 1, *inputs, **attributes)[0]
+
+    def contrib(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        """The first output of a new node of ONNX Runtime's own domain."""
+        return self.op(kind, *inputs, domain=MICROSOFT, **attributes)
 
     def ops(self, kind: str, count: int, *inputs: str, **attributes: Any) -> list[str]:
         """The outputs of a new node."""
@@ -80,8 +85,10 @@ class Nodes:
             self.nodes.append(helper.make_node("Identity", [value], [name], name=f"give_{name}"))
             infos.append(helper.make_tensor_value_info(name, kind, shape))
         graph = helper.make_graph(self.nodes, self.name, self.inputs, infos, self.constants)
-        opset = helper.make_opsetid("", self.opset)
-        return helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION)
+        opsets = [helper.make_opsetid("", self.opset)]
+        if any(node.domain == MICROSOFT for node in self.nodes):
+            opsets.append(helper.make_opsetid(MICROSOFT, 1))
+        return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
 
     def _fresh(self, name: str) -> str:
         count = self._counts.get(name, 0)

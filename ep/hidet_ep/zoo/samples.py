@@ -36,7 +36,7 @@ def _sample(
     tensor = value.type.tensor_type
     if not tensor.HasField("shape"):
         raise ValueError(f"input {value.name!r} has no shape: give the model one")
-    shape = tuple(d.dim_value or dims.get(d.dim_param, 1) for d in tensor.shape.dim)
+    shape = tuple(d.dim_value or _size(d.dim_param, dims) for d in tensor.shape.dim)
     dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
     if dtype == np.bool_:
         return rng.integers(0, 2, shape).astype(dtype)
@@ -45,6 +45,11 @@ def _sample(
     if np.issubdtype(dtype, np.integer):
         return rng.integers(0, MAX_INDEX, shape).astype(dtype)
     return (_image(shape, rng) if len(shape) == 4 else _noise(shape, rng)).astype(dtype)
+
+
+def _size(text: str, dims: Mapping[str, int]) -> int:
+    """Of a symbol, or of a sum of symbols."""
+    return sum(dims.get(part.strip(), 1) for part in text.split("+"))
 
 
 def _flags(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from hidet_core.graph.graph import Graph
 
+from .append_caches import append_caches
 from .canonicalize import canonicalize
 from .copy_masks import copy_masks
 from .drop_identity import drop_identity
@@ -21,6 +22,7 @@ from .fold_pads import fold_pads
 from .fuse_attention import fuse_attention
 from .fuse_norm import fuse_norm
 from .fuse_rolls import fuse_rolls
+from .fuse_rotary import fuse_rotary
 from .merge_projections import merge_projections
 from .pick_slices import pick_slices
 from .quantize_contractions import quantize_contractions
@@ -36,7 +38,9 @@ PASSES: tuple[Pass, ...] = (
     fold_constants,
     pick_slices,
     fuse_rolls,
+    fuse_rotary,
     fuse_attention,
+    append_caches,
     eliminate_dead,
     sink_transposes,
     fold_constants,

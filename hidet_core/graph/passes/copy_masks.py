@@ -14,7 +14,8 @@ from hidet_core.graph.builder import GraphBuilder, continued, replace_inputs
 from hidet_core.graph.graph import Graph, Operator, Value, consumers, producers
 from hidet_core.ir.expr import is_const
 
-CHEAP = ("reshape", "cast", "sub", "mul", "add", "where", "not", "broadcast_to", "eq", "transpose")
+CHEAP = ("reshape", "cast", "sub", "mul", "add", "where", "not", "broadcast_to", "transpose",
+         "eq", "lt", "le", "gt", "ge", "and", "or", "range")  # fmt: skip
 MAX_OPERATORS = 8
 
 

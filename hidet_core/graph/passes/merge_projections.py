@@ -5,7 +5,8 @@
 
 One product of three times the columns fills a machine better than three. The slices become index
 maps of the attention that reads them, so this is done only where all of a product goes, by way of
-views, into one attention. Biases are merged if every product has one.
+views, rotations and caches that it is appended to, into one attention. Biases are merged if every
+product has one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from hidet_core.compute.dims import same_shape
 from hidet_core.graph.builder import GraphBuilder, continued, join_names, replace_inputs
 from hidet_core.graph.graph import Graph, Operator, Value, consumers, producers
 
-VIEWS = ("reshape", "transpose", "add", "mul")  # the last two with constants
+VIEWS = ("reshape", "transpose", "broadcast_to", "rotary", "add", "mul")  # sums with constants
+CACHES = ("append", "append_rows")  # their second inputs are what is new
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,9 +79,14 @@ class _Finder:
         self, value: Value, reader: Operator, made: dict[Value, Operator]
     ) -> _Branch | None:
         shift: tuple[Operator, np.ndarray] | None = None
-        while self._is_only(value, reader):
+        while True:
             operator = made.get(value)
             if operator is None:
+                return None
+            if operator.op.name in CACHES:  # others may read a cache
+                value, reader = operator.inputs[1], operator
+                continue
+            if not self._is_only(value, reader):
                 return None
             if operator.op.name == "matmul":
                 return self._product(operator, shift)
@@ -90,7 +97,6 @@ class _Finder:
                 return None
             shift = None if bias is None else (operator, bias)
             value, reader = operator.inputs[0], operator
-        return None
 
     def _is_only(self, value: Value, reader: Operator) -> bool:
         return self.readers.get(value) == [reader] and value not in self.graph.outputs

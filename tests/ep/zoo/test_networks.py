@@ -6,11 +6,14 @@ import onnxruntime as ort
 import pytest
 
 from hidet_ep import zoo
+from tests.ep.decoding import SIZES as LLAMA
 from tests.ep.transformers import SYMBOLIC, TINY
 
 NETWORKS = {
     **{f"bert {s}": lambda s=s, **how: zoo.bert(TINY, s, **how) for s in zoo.SPELLINGS},
     **{f"gpt2 {s}": lambda s=s, **how: zoo.gpt2(TINY, s, **how) for s in zoo.SPELLINGS},
+    "bert optimized": lambda **how: zoo.bert(TINY, zoo.OPTIMIZED, **how),
+    "llama": lambda **how: zoo.llama(LLAMA, **how),
     **{name: lambda n=name, **how: zoo.build_network(n, "reduced", **how) for name in zoo.NETWORKS},
 }
 

@@ -45,6 +45,8 @@ REDUCTIONS = [
     *(Case(name, 18, [POSITIVE], {"keepdims": 0}, note="all") for name in NAMES[:4]),
     Case("ReduceSum", 13, [(3, 4, 5), ints(-2)], {"keepdims": 0}, (1,)),
     Case("ReduceSum", 13, [(3, 4, 5)], {"noop_with_empty_axes": 1}),
+    *(Case(name, 18, [np.array(1.5, np.float32)], note="scalar") for name in NAMES[5:]),
+    *(Case(name, 18, [POSITIVE], {"noop_with_empty_axes": 1}) for name in NAMES[5:]),
     Case("ReduceMean", 18, [COUNTED, ints(2)], constants=(1,), note="int"),
     Case("ReduceMax", 18, [COUNTED, ints(0)], constants=(1,), note="int"),
     Case("ReduceMax", 20, [COUNTED > 5, ints(0)], constants=(1,), note="bool"),

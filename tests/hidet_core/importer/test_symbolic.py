@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from onnx import helper
 
 from hidet_core.graph.graph import count_ops
 from hidet_core.graph.reference import run_graph
+from hidet_core.importer import explain_graph, from_model
 from tests.hidet_core.importer.networks import Net
 from tests.hidet_core.importer.one_node import Case, import_model, one_node_model, run_ort
 
@@ -103,6 +105,30 @@ def test_shapes_as_data():
     assert count_ops(graph)["dims"] == 2
 
 
+@pytest.mark.parametrize(("start", "end", "step"), [
+    (-1, -(2**63), -1), (-1, -(2**63), -3), (2**62, -(2**31), -2), (3, 0, -1), (-2, -5, -2),
+    (-9, -(2**63), -1), (2, 2**62, -1), (-1, 1, -2),
+])  # fmt: skip
+def test_slices_backwards(start, end, step):
+    net = Net("n", 2, opset=13)
+    bounds = [net.const(ints(n)) for n in (start, end, 0, step)]
+    check_sizes(net.model(net.op("Slice", "x", *bounds)), [(n, 2) for n in (1, 2, 4, 7)])
+
+
+def test_ranges_downwards():
+    net = Net("n", 2, opset=13)
+    size = net.op("Gather", net.op("Shape", "x"), net.const(np.array(0)), axis=0)
+    down = net.op("Range", size, net.const(np.array(1)), net.const(np.array(-2)))
+    check_sizes(net.model(down), [(n, 2) for n in (1, 2, 5, 8)])
+
+
+def test_splits_of_multiples():
+    net = Net("n", 2, opset=13)
+    twice = net.op("Concat", "x", "x", axis=0)
+    net.nodes.append(helper.make_node("Split", [twice], ["a", "b"], name="split", axis=0))
+    check_sizes(net.model(net.op("Sub", "a", "b")), [(3, 2)])
+
+
 @pytest.mark.parametrize(
     ("case", "dims"),
     [
@@ -146,3 +172,33 @@ def test_one_node(case, dims):
             run_graph(graph, feeds).values(), run_ort(model, feeds), strict=True
         ):
             np.testing.assert_allclose(found, right, rtol=1e-4, atol=1e-5)
+
+
+DERIVED = [
+    ("p + s", True),
+    ("2 * p + s - p", True),
+    ("s + p // 1", True),
+    ("p + s + 1", False),
+    ("p + q", False),
+    ("p +", False),
+    ("p + 1.5", False),
+]
+
+
+@pytest.mark.parametrize(("text", "is_sum"), DERIVED)
+def test_sizes_that_are_sums_of_others(text, is_sum):
+    """A mask of p + s keys fits scores of p + s keys; another size may not."""
+    net = Net(2, "p")
+    for name, dims in (("new", [2, "s"]), ("mask", [2, text])):
+        net.inputs.append(helper.make_tensor_value_info(name, 1, dims))
+    model = net.model(net.op("Add", net.op("Concat", "x", "new", axis=1), "mask"))
+    reasons = explain_graph(from_model(model))
+    if not is_sum:
+        assert "broadcast" in reasons[1]
+        return
+    assert reasons == {}
+    feeds = {n: np.ones((2, k), np.float32) for n, k in (("x", 3), ("new", 2), ("mask", 5))}
+    for graph in import_model(model):
+        assert [symbol.name for symbol in graph.symbols] == ["p", "s"]
+        (found,) = run_graph(graph, feeds).values()
+        np.testing.assert_array_equal(found, np.full((2, 5), 2))

@@ -115,6 +115,26 @@ def pointwise(**attrs):
     return net.done(net.add(net.relu(y), net.x(*y.type.shape, dtype=dtype)))
 
 
+def batched(left, right, m=70, k=88, n=72):
+    net, dtype = Net(), DTYPES["f16"]
+    a, b = net.x(*left, m, k, dtype=dtype), net.x(*right, k, n, dtype=dtype)
+    return net.done(net.tanh(net.matmul(a, b)))
+
+
+@needs_compiler
+@pytest.mark.parametrize("kind", ["f16", "bf16"])
+@pytest.mark.parametrize("sizes", [(128, 128, 128), (67, 136, 200)], ids=str)
+def test_products_of_activations(sizes, kind):
+    """b is not packed: its columns are contiguous, and turned by wgmma."""
+    check(fused(*sizes, kind, constant=False), kind=kind, pick=tile(64, 128))
+
+
+@needs_compiler
+@pytest.mark.parametrize("batches", [((2, 3), (2, 3)), ((5, 1), (1, 5, 1))], ids=str)
+def test_batches(batches):
+    check(batched(*batches), pick=tile(64, 64), seeds=(7,))
+
+
 @needs_compiler
 def test_convolution():
     check(pointwise(), pick=tile(64, 64), seeds=(1,))
@@ -136,7 +156,10 @@ REJECTED = {
     "few rows": (lambda: fused(17, 64, 64), H200, "17 rows"),
     "a window": (lambda: pointwise(window=3), H200, "copies no windows"),
     "strides": (lambda: pointwise(strides=(2, 2)), H200, "copies no windows"),
-    "groups": (lambda: pointwise(groups=2), H200, "several groups"),
+    "groups": (lambda: pointwise(groups=2), H200, "nor parts of channels"),
+    "lines of 20 bytes": (lambda: fused(128, 64, 10, constant=False), H200, "not multiples of 16"),
+    "a part of a tile": (lambda: fused(128, 64, 64, constant=False), H200, "32 of 64 columns"),
+    "shared groups": (lambda: batched((5, 3), (1, 3)), H200, "groups share parts of x"),
 }
 
 
@@ -146,7 +169,8 @@ def test_rejected(case):
     (*_, kernel) = compiled(graph(), target=target).kernels
     problem = kernel.draft.problem
     with pytest.raises(Rejected, match=why):
-        Specialised().check(problem, SpecialisedConfig(64, 32, 4), target)
+        width = 32 if case == "a part of a tile" else 64
+        Specialised().check(problem, SpecialisedConfig(64, width, 4), target)
     assert "tensor_load" not in names_of(kernel.program)
 
 
@@ -158,10 +182,11 @@ def test_chosen_for_large_products():
 
 
 @needs_nvrtc
-@pytest.mark.parametrize("size", [(128, 256), (128, 192), (64, 256), (128, 32)], ids=str)
-def test_no_spills(size):
+@pytest.mark.parametrize("constant", [True, False], ids=["packed", "plain"])
+@pytest.mark.parametrize("size", [(128, 256), (128, 192), (64, 256), (128, 64)], ids=str)
+def test_no_spills(size, constant):
     """And products in flight stay there: ptxas would warn."""
-    (kernel,) = compiled(fused(2048, 1024, 2048), tile(*size), H200).kernels
+    (kernel,) = compiled(fused(2048, 1024, 2048, constant=constant), tile(*size), H200).kernels
     usage = usage_of(lowered(kernel.program, H200), H200.arch)
     assert usage.spill_bytes == usage.stack_bytes == 0 and not usage.losses, usage
 
