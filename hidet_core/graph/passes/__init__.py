@@ -21,8 +21,8 @@ from .fold_constants import fold_constants
 from .fold_pads import fold_pads
 from .fuse_attention import fuse_attention
 from .fuse_norm import fuse_norm
-from .fuse_rotary import fuse_rotary
 from .fuse_rolls import fuse_rolls
+from .fuse_rotary import fuse_rotary
 from .merge_projections import merge_projections
 from .pick_slices import pick_slices
 from .quantize_contractions import quantize_contractions
