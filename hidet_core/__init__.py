@@ -23,6 +23,8 @@ from .importer import (
 from .pipeline import CompiledPartition, choose_target, compile_graph, compile_partition
 from .stages import CompileOptions, KernelReport, PartitionReport
 from .target import TARGETS, Target, gpu, runs_on
+from .tune import Progress as TuneProgress
+from .tune import TuneOptions, TuneReport, tune_partition
 
 __all__ = [
     "TARGETS",
@@ -43,6 +45,9 @@ __all__ = [
     "ProgramError",
     "Rejected",
     "Target",
+    "TuneOptions",
+    "TuneProgress",
+    "TuneReport",
     "Unsupported",
     "choose_target",
     "compile_graph",
@@ -55,4 +60,5 @@ __all__ = [
     "is_installed",
     "kernel",
     "runs_on",
+    "tune_partition",
 ]

@@ -31,14 +31,13 @@ MAY_IMPORT: dict[str, str] = {
     "codegen": "base ir target",
     "build": "base ir target emulator",
     "plan": "base ir",
-    "tune": "base ir target",
     "emulator": "base",
     # the joints between the packages above, for pipeline.py
     "stages": "base ir compute ops graph schedule fusion plan target",
     # users' kernels on NumPy arrays
     "arrays": "base ir lang lower codegen build target stages",
 }
-TOP_MODULES = {"__init__", "__main__", "commands", "pipeline"}  # they know all stages
+TOP_MODULES = {"__init__", "__main__", "commands", "pipeline", "tune"}  # they know all stages
 
 # third-party packages that only some machines have: these alone may be imported in a function
 OPTIONAL = {"onnx", "onnxruntime", "cuda", "nvidia", "torch"}

@@ -1,4 +1,4 @@
-"""Barrier objects and tensor copies (hopper.h): swizzled boxes, places outside of tensors."""
+"""Barrier objects, tensor copies, early launches: swizzled boxes, places outside of tensors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.conformance.case import Case, Map
 
-HEADERS = ("hopper.h",)
+HEADERS = ("hopper.h", "programmatic.h")
 THREADS = 128
 READY = """
   u64* bar = reinterpret_cast<u64*>(arena + %d);
@@ -203,7 +203,7 @@ def _barriers(rng: np.random.Generator) -> Iterator[Case]:
   }"""
     yield Case("ht_named_barrier", body, (x,), kinds, turned, HEADERS, THREADS, 256)
     body = """
-  ht_grid_wait();
+  if (!ht_grid_wait()) return;
   if (t < 128) ht_registers_decrease<24>();
   else ht_registers_increase<240>();
   out[t] = in0[t];

@@ -179,7 +179,7 @@ class Session:
     def _time(self, workload: Workload, kernel: Kernel, predicted_ns: float) -> list[float]:
         """Nanoseconds of a launch, of each replay."""
         device, program = self.device, kernel.program
-        threads, shared = kernel.launch
+        threads, shared, _ = kernel.launch
         function = device.load(kernel.image.result(), program.name, shared)
         few, many = (2, 2) if device.is_emulated else LAUNCHES
         count = int(min(many, max(few, GRAPH_NS / max(predicted_ns, 1.0))))

@@ -87,7 +87,7 @@ class Micro:
         return {"us_per_kernel": ns / self.sizes.links / 1e3}
 
     def _chain(self, blocks: int, programmatic: bool) -> Callable[[], None]:
-        head = K.prelude("hopper.h") if programmatic else K.prelude()
+        head = K.prelude("programmatic.h") if programmatic else K.prelude()
         kernel = self.device.kernel(
             head + (K.PROGRAMMATIC_LINK if programmatic else K.LINK), "link"
         )

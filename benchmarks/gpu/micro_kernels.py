@@ -22,8 +22,8 @@ extern "C" __global__ void link(float* x) {
 PROGRAMMATIC_LINK = """
 extern "C" __global__ void link(float* x) {
   int at = blockIdx.x * blockDim.x + threadIdx.x;
+  if (!ht_grid_wait()) return;
   ht_grid_launch_dependents();
-  ht_grid_wait();
   x[at] = x[at] * 0.5f + 1.0f;
 }
 """

@@ -28,13 +28,13 @@ class Rule:
     help: str
 
 
-def _choice(default: str, choices: tuple[str, ...], help: str, note: str = "") -> Any:
+def _choice(default: str, choices: tuple[str, ...], help: str) -> Any:
     def read(text: str) -> str:
         if text not in choices:
             raise ValueError(text)
         return text
 
-    return field(default=default, metadata={"rule": Rule(read, ", ".join(choices) + note, help)})
+    return field(default=default, metadata={"rule": Rule(read, ", ".join(choices), help)})
 
 
 def _switch(default: bool, help: str) -> Any:
@@ -71,6 +71,20 @@ def _number(default: int, high: int, help: str) -> Any:
     return field(default=default, metadata={"rule": Rule(read, "a whole number", help)})
 
 
+def _sizes(help: str) -> Any:
+    """NAME=N, several with spaces between them."""
+
+    def read(text: str) -> str:
+        for word in text.split():
+            name, _, size = word.rpartition("=")
+            if not name or not size.isdecimal():
+                raise ValueError(text)
+        return text
+
+    rule = Rule(read, "NAME=N NAME=N ...", help)
+    return field(default="", metadata={"rule": rule})
+
+
 def _folder(default: str, help: str) -> Any:
     return field(default=default, metadata={"rule": Rule(str, "a path", help)})
 
@@ -100,9 +114,12 @@ class Options:
     )
     tuning: str = _choice(
         "off",
-        ("off",),
-        "how much time to spend on the search for better schedules",
-        note=" (this build has no tuner)",
+        ("off", "fast", "full"),
+        "measure schedules when the session is created, once for each model and machine: fast up "
+        "to about a minute, full up to ten; what is found serves all later sessions, off included",
+    )
+    tuning_sizes: str = _sizes(
+        "sizes of symbolic dims to measure with; others are 1 in the first axis, else 64"
     )
     cache: bool = _switch(True, "keep compiled kernels on disk for later sessions")
     cache_dir: str = _folder("", "where to keep them; empty: HIDET_CACHE_DIR or the user's cache")

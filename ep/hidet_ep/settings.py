@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import hidet_core
-from hidet_core import BadOption, CompileOptions, Target, Unsupported
+from hidet_core import BadOption, CompileOptions, Target, TuneOptions, Unsupported
 from hidet_ep.options import PROVIDER_NAME, Options, as_texts, parse
 
 
@@ -50,6 +50,8 @@ def settle(options: Options) -> Settings:
             return Settings(f"nothing ({error})", on_gpu=False)  # nor will any node be claimed
         key = "target" if options.device_id == 0 else "device_id"
         raise BadOption(key, getattr(options, key), f"what is here; {error}") from error
+    if is_gpu and options.tuning != "off":
+        raise BadOption("tuning", options.tuning, "off for GPUs (scripts/gpu_report.py tunes them)")
     if not is_gpu or device is None:
         return Settings(f"the CPU ({target.name})", on_gpu=False)
     _require_runnable(options, target, device)
@@ -70,6 +72,14 @@ def _require_runnable(options: Options, target: Target, device: Target) -> None:
     if not hidet_core.runs_on(target, device):
         here = f"CUDA device {options.device_id} is {device.device} ({device.name})"
         raise BadOption("target", options.target, f"auto, cuda, cpu; {here}")
+
+
+def tune_options(options: Options) -> TuneOptions | None:
+    """The tuner's part of the options, None for tuning=off."""
+    if options.tuning == "off":
+        return None
+    pairs = (word.rpartition("=") for word in options.tuning_sizes.split())
+    return TuneOptions(options.tuning, sizes={name: int(size) for name, _, size in pairs})
 
 
 def compile_options(options: Options) -> CompileOptions:

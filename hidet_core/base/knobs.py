@@ -41,6 +41,9 @@ KNOBS = (
     Knob(
         "HIDET_OVERRIDE", "path", None, "folder of edited dumps that replace a stage's output", True
     ),
+    Knob(
+        "HIDET_EARLY_LAUNCH", "switch", True, "start kernels of GPUs early (docs/runtime.md)", True
+    ),
     Knob("HIDET_WORKERS", "number", -1, "compiler processes (-1: one per core, 0: none)"),
 )
 _BY_NAME = {knob.name: knob for knob in KNOBS}

@@ -70,6 +70,11 @@ class KernelCache:
             _warn(f"the kernel cache is not used: {refused}")
             return cls.disabled()
 
+    @property
+    def tuned(self) -> Path | None:
+        """The folder of the user's tuned schedules; None: nothing is kept."""
+        return None if self.path is None else self.path.parent / "tuned"
+
     @classmethod
     def disabled(cls) -> KernelCache:
         """Keeps nothing."""

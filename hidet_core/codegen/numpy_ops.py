@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hidet_core.base.errors import CompilerBug
-from hidet_core.ir.dtypes import DType
+from hidet_core.ir.dtypes import BITS, DType
 
 Array = Any  # a NumPy scalar or array
 
@@ -105,6 +105,8 @@ def binary_function(op: str) -> Callable[[Array, Array], Array]:
 
 
 def unary_function(op: str) -> Callable[[Array], Array]:
+    if op in BITS:
+        return lambda a: np.asarray(a).view(BITS[op].numpy)[()]
     if op not in _UNARY:
         raise CompilerBug("interpreter", f"unknown operation {op!r}")
     return _UNARY[op]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hidet_core.base.errors import CompilerBug
-from hidet_core.ir.dtypes import DType, bf16, f32
+from hidet_core.ir.dtypes import BITS, DType, bf16, f32
 from hidet_core.ir.expr import Binary, Buffer, Cast, Const, Expr, Load, Reduce, Select, Unary, Var
 from hidet_core.ir.halves import as_dtype, single
 from hidet_core.ir.widen import widened
@@ -119,6 +119,8 @@ class _Evaluator:
                 return np.asarray(value, _held(dtype))
             case Binary(op=op, a=a, b=b):
                 return _binary(op, self.value(a), self.value(b), a.dtype)
+            case Unary(op=op, a=a) if op in BITS:
+                return np.asarray(self.value(a)).view(BITS[op].numpy)
             case Unary(op=op, a=a):
                 return _UNARY[op](self.value(a))
             case Cast(a=a, dtype=dtype):

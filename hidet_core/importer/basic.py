@@ -142,6 +142,15 @@ def cast(ctx: Context) -> Entry:
     return ctx.builder.cast(ctx.value(0), to)
 
 
+@onnx_op("BitCast", since=26)
+def bit_cast(ctx: Context) -> Value:
+    """The same bits as another type. Of 16-bit floats none are taken: they are computed wider."""
+    to, x = from_onnx(int(ctx.attr("to"))), ctx.value(0)
+    if to is None or to.is_bool or x.type.dtype.is_bool or to.is_half or x.type.dtype.is_half:
+        ctx.fail(f"{x.type} as element type {ctx.attr('to')} (TensorProto) is not supported")
+    return ctx.emit("bit_cast", x, to=to)
+
+
 @onnx_op("CastLike", since=15)
 def cast_like(ctx: Context) -> Value:
     return ctx.builder.cast(ctx.value(0), ctx.value(1).type.dtype)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hidet_core.compute.dims import Dim, same_dim, simplify
+from hidet_core.compute.dims import Dim, dim_expr, exact_div, same_dim, simplify
 from hidet_core.graph.graph import Value
 from hidet_core.ir.dtypes import from_onnx, i64
 from hidet_core.ir.expr import is_const, maximum, minimum
@@ -84,15 +84,35 @@ def _bounds(ctx: Context, size: Dim, start: Dim, end: Dim, step: int) -> tuple[D
     if step == 0:
         ctx.fail("a step is 0")
     if isinstance(size, int) and isinstance(start, int) and isinstance(end, int):
-        low, high = (0, size) if step > 0 else (-1, size - 1)
-        first, last = (min(max(n + size if n < 0 else n, low), high) for n in (start, end))
+        # backwards, ONNX clamps a start to the first element, an end to what is before it
+        lows, high = ((0, 0), size) if step > 0 else ((0, -1), size - 1)
+        places = zip((start, end), lows, strict=True)
+        first, last = (min(max(n + size if n < 0 else n, low), high) for n, low in places)
         return first, max(-((first - last) // step), 0)
     if step < 0:
-        ctx.fail("a negative step needs static sizes")
+        return _bounds_backwards(size, start, end, -step)
     first, last = (_clamped(n, size) for n in (start, end))
     count = simplify((last - first + (step - 1)) // step)
     certain = isinstance(count, int) or (isinstance(first, int) and first == 0)
     return first, count if certain else simplify(maximum(count, 0))
+
+
+def _bounds_backwards(size: Dim, start: Dim, end: Dim, step: int) -> tuple[Dim, Dim]:
+    """_bounds for a negative step, given as its size."""
+    last: Dim = size - 1
+
+    def clamped(bound: Dim, low: int) -> Dim:
+        """Into [low, size - 1]; symbolic bounds are not negative."""
+        if isinstance(bound, int) and bound < 0:
+            below = bound < -(1 << 31) + 2
+            return low if below else last if bound == -1 else maximum(size + bound, low)
+        is_open = isinstance(bound, int) and bound >= (1 << 31) - 1
+        return last if is_open else minimum(dim_expr(last), bound)
+
+    first, stop = clamped(start, 0), clamped(end, -1)
+    count = simplify((first - stop + (step - 1)) // step)
+    certain = first is last and isinstance(stop, int)
+    return simplify(first), count if certain else simplify(maximum(dim_expr(count), 0))
 
 
 def _clamped(bound: Dim, size: Dim) -> Dim:
@@ -130,7 +150,8 @@ def _split_sizes(ctx: Context, size: Dim, count: int) -> list[Dim]:
     if ctx.version < 13 and "split" in ctx.node.attributes:
         return list(ctx.int_list("split", []))
     if not isinstance(size, int):
-        ctx.fail("an even split of a symbolic dim")
+        part = exact_div(size, count)
+        return [part] * count if part is not None else ctx.fail("an even split of a symbolic dim")
     piece = -(-size // count)
     return [min(piece, max(size - piece * k, 0)) for k in range(count)]
 
@@ -204,9 +225,10 @@ def _pad(ctx: Context, x: Value, pads: list[int], fill: float) -> Value:
 @onnx_op("OneHot", since=9)
 def one_hot(ctx: Context) -> Value:
     indices = ctx.value(0)
-    if indices.type.dtype.is_float:
-        ctx.fail(f"indices of {indices.type} are not supported")
-    (depth,) = ctx.dims(1, "depth")
+    if ctx.value(1).type.dtype.is_float:
+        depth: Dim = int(ctx.constant(1, "depth").item())
+    else:
+        (depth,) = ctx.dims(1, "depth")
     axis = ctx.axis(indices.type.rank + 1, -1)
     return ctx.emit("one_hot", indices, ctx.value(2), depth=depth, axis=axis)
 

@@ -32,13 +32,21 @@ def _reduce(ctx: Context, op: str, since_input: int) -> Entry:
         return known(np.full((1,) * (elements.ndim if keepdims else 0), total, object))
     x = ctx.value(0)
     axes = ctx.axes(1, x.type.rank, since_input)
-    if not axes:
-        if ctx.attr("noop_with_empty_axes", 0):
-            return x
+    if not axes and not ctx.attr("noop_with_empty_axes", 0):
         axes = tuple(range(x.type.rank))
     if x.type.dtype.is_bool:
         op = {"max": "any", "min": "all"}.get(op, op)
-    return ctx.emit("reduce", x, op=op, axes=axes, keepdims=keepdims) if axes else x
+    if not axes:
+        return _of_single_elements(ctx, op, x)
+    return ctx.emit("reduce", x, op=op, axes=axes, keepdims=keepdims)
+
+
+def _of_single_elements(ctx: Context, op: str, x: Value) -> Value:
+    """No axes, or a scalar: each element by itself, which some reductions change all the same."""
+    if op not in ("l1", "l2", "sumsq", "logsum"):
+        return x
+    column = ctx.builder.reshape(x, (*x.type.shape, 1))
+    return ctx.emit("reduce", column, op=op, axes=(x.type.rank,), keepdims=False)
 
 
 def _arg(ctx: Context, op: str) -> Value:

@@ -145,8 +145,9 @@ def range_(ctx: Context) -> Value:
         count = max(int(np.ceil((last - first) / by)), 0)
         return ctx.builder.constant((first + np.arange(count) * by).astype(start.dtype))
     begin, end, stride = (ctx.dims(place, "start, limit and delta")[0] for place in range(3))
-    if not isinstance(stride, int) or stride < 1:
-        ctx.fail("delta has to be a positive constant where sizes are symbolic")
-    size = simplify((end - begin + (stride - 1)) // stride)
-    size = size if is_const(begin, 0) else simplify(maximum(size, 0))
+    if not isinstance(stride, int) or stride == 0:
+        ctx.fail("delta has to be a constant where sizes are symbolic")
+    span = end - begin if stride > 0 else begin - end
+    size = simplify((span + (abs(stride) - 1)) // abs(stride))
+    size = size if is_const(begin, 0) and stride > 0 else simplify(maximum(size, 0))
     return ctx.emit("range", start=begin, step=stride, size=size, dtype=i64)

@@ -94,6 +94,10 @@ _BY_ONNX = {t.onnx: t for t in ALL}
 _BY_NUMPY = {kind: _BY_NAME[name] for name, kind in _NUMPY.items()}
 
 
+# unary operations that take the bits of a value as another type of the same width
+BITS = {f"bits_{t.name}": t for t in ALL if not t.is_bool}
+
+
 def dtype(spec: DType | str) -> DType:
     """The dtype of a name such as "f32" (a DType is returned as it is). Raises KeyError with the
     known names.

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .dtypes import DType, boolean, f32, i64
+from .dtypes import BITS, DType, boolean, f32, i64
 from .fold import (
     ARITHMETIC,
     COMPARISONS,
@@ -23,13 +23,14 @@ from .fold import (
     literal,
     neutral_left,
     neutral_right,
+    unary_type,
 )
 from .node import Node, walk
 
 UNARY = (
     "neg", "abs", "not", "exp", "log", "sqrt", "rsqrt", "tanh", "erf", "sin", "cos", "tan",
     "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "floor", "ceil", "round",
-    "trunc", "sign", "sigmoid", "isnan", "isinf", "log1p", "expm1", "recip",
+    "trunc", "sign", "sigmoid", "isnan", "isinf", "log1p", "expm1", "recip", *BITS,
 )  # fmt: skip
 REDUCTIONS = ("sum", "prod", "max", "min", "any", "all")
 
@@ -138,7 +139,7 @@ class Binary(Expr):
 
 @dataclass(frozen=True, eq=False)
 class Unary(Expr):
-    """op in UNARY; dtype of the operand, bool for isnan and isinf."""
+    """op in UNARY; dtype of the operand, but for isnan and isinf (bool) and BITS."""
 
     op: str
     a: Expr
@@ -311,8 +312,7 @@ def unary(op: str, a: Any) -> Expr:
         return Const(-a.value, a.dtype)
     if isinstance(a, Const) and op == "not" and a.dtype.is_bool:
         return Const(not a.value, a.dtype)
-    dtype = boolean.vector(a.dtype.lanes) if op in ("isnan", "isinf") else a.dtype
-    return Unary(op, a, dtype)
+    return Unary(op, a, unary_type(op, a.dtype))
 
 
 def cast(a: Any, dtype: DType) -> Expr:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .dtypes import DType
+from .dtypes import BITS, DType, boolean
 
 ARITHMETIC = (
     "add", "sub", "mul", "div", "floordiv", "mod", "min", "max", "pow", "and", "or", "xor",
@@ -124,6 +124,13 @@ def literal(plain: bool | int | float, dtype: DType) -> bool | int | float:
     if not fits(whole, dtype):
         raise TypeError(f"{plain!r} is no value of {dtype}: out of range")
     return bool(whole) if dtype.is_bool else whole
+
+
+def unary_type(op: str, dtype: DType) -> DType:
+    """The dtype of op(a), `dtype` being that of a."""
+    if op in ("isnan", "isinf"):
+        return boolean.vector(dtype.lanes)
+    return BITS[op].vector(dtype.lanes) if op in BITS else dtype
 
 
 def fits(value: int, dtype: DType) -> bool:

@@ -19,12 +19,15 @@ from .tensor_map import TensorMap
 
 WARP, WARPGROUP = 32, 128
 TOGETHER = {"thread": 1, "warp": WARP, "warpgroup": WARPGROUP}  # threads that do a call at once
+GRID_WAIT, GRID_LAUNCH = "grid_wait", "grid_launch_dependents"
+PROGRAMMATIC = (GRID_WAIT, GRID_LAUNCH)  # calls that may stand outside of a threads loop too
 COPY_BYTES = (4, 8, 16)  # that an asynchronous copy can have
 MATRIX_BYTES = 16  # of a row of a matrix that load_matrix loads
 SHAPE_M, SHAPE_N, SHAPE_WORDS = 16, 8, 8  # of a matrix product; depth in words
 GROUP_ROWS, GROUP_DEPTH = 64, 16  # of a product of a warpgroup, of 16-bit elements
 GROUP_COLS = range(8, 257, 8)
 GROUP_ROW_BYTES = (64, 128)  # of rows of its operands in shared memory, swizzled
+TURNED_COLS = 64  # side by side in a row of b's, where depth goes from row to row
 LEAST_REGISTERS, MOST_REGISTERS, REGISTER_STEP = 24, 256, 8  # of a thread, that may be set
 
 
@@ -104,11 +107,13 @@ def _tensor_load_misfit(call: Call) -> str | None:
 
 
 def _wgmma_misfit(call: Call) -> str | None:
-    cols, row_bytes, step = call.immediates
+    cols, row_bytes, step, turned = call.immediates
     sums, a, b = call.operands
     assert isinstance(sums, Place) and isinstance(a, Place) and isinstance(b, Place)
     if cols not in GROUP_COLS or row_bytes not in GROUP_ROW_BYTES:
         return f"8, 16 ... 256 columns and rows of {GROUP_ROW_BYTES} bytes"
+    if turned and (row_bytes != GROUP_ROW_BYTES[-1] or cols % TURNED_COLS):
+        return f"rows of {GROUP_ROW_BYTES[-1]} bytes, {TURNED_COLS} columns, where b is turned"
     row, depth = row_bytes // a.buffer.dtype.bytes, GROUP_DEPTH
     if a.buffer.dtype != b.buffer.dtype or not 0 <= step < row // depth:
         return f"operands of one type, a step below {row // depth}"
@@ -123,10 +128,12 @@ def _barrier(*more: Operand) -> Intrinsic:
 
 
 def _wgmma() -> Intrinsic:
-    """sums[64 x cols] += a[64 x 16] * b[cols x 16]^T, step by step along rows of `row_bytes`."""
+    """sums[64 x cols] += a[64 x 16] * b[cols x 16]^T, step by step along rows of `row_bytes`; b is
+    there as [cols][depth], or, turned, as [cols / 64][depth][64].
+    """
     halves = Operand("read", "shared", 0, (f16, bf16))
     sums = Operand("update", "register", 0, (f32,))
-    return Intrinsic((sums, halves, halves), "warpgroup", 3, _wgmma_misfit)
+    return Intrinsic((sums, halves, halves), "warpgroup", 4, _wgmma_misfit)
 
 
 def _mma(words: DType, sums: DType = f32) -> Intrinsic:
@@ -175,6 +182,9 @@ INTRINSICS: dict[str, Intrinsic] = {
     "copy_commit": Intrinsic(()),
     # all of the thread's groups but the last n are there
     "copy_wait": Intrinsic((), immediates=1, misfit=_wait_misfit),
+    # until the kernels before this one are done (lower/wait_for_grid.py); the next one may start
+    GRID_WAIT: Intrinsic(()),
+    GRID_LAUNCH: Intrinsic(()),
     # lane l gives row l % 8 of matrix l / 8, and gets word l % 4 of row l / 4 of each
     "load_matrix": Intrinsic(
         (Operand("write", "register", 0, (u32, f32)), Operand("read", "shared")),
@@ -195,8 +205,8 @@ INTRINSICS: dict[str, Intrinsic] = {
     ),
     # what the thread knows to be stored in shared memory, warpgroups' products and copies see
     "fence_proxy_async": Intrinsic(()),
-    # columns, bytes of a row, step: chunk c (16 bytes) of row r of an operand lies at place
-    # c ^ (r's place in bytes / 128 mod the chunks of a row) of the row. Thread t gets of row
+    # columns, bytes of a row, step, is b turned: chunk c (16 bytes) of row r of an operand lies at
+    # place c ^ (r's place in bytes / 128 mod the chunks of a row) of the row. Thread t gets of row
     # t / 32 * 16 + t % 32 / 4 (and 8 below) the columns 8 * j + t % 4 * 2 and the next, for each j
     "wgmma_f16": _wgmma(),
     "wgmma_bf16": _wgmma(),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .dtypes import DType, boolean, i32, i64
+from .dtypes import BITS, DType, boolean, i32, i64
 from .expr import (
     UNARY,
     Binary,
@@ -25,7 +25,7 @@ from .expr import (
     Unary,
     Var,
 )
-from .fold import ARITHMETIC, COMPARISONS, PACKED, fits
+from .fold import ARITHMETIC, COMPARISONS, PACKED, fits, unary_type
 from .node import walk
 from .printer import text
 
@@ -98,9 +98,11 @@ class Types:
             case Binary():
                 return _binary(node)
             case Unary(op, a, dtype):
-                wanted = boolean.vector(a.dtype.lanes) if op in ("isnan", "isinf") else a.dtype
-                known = op in UNARY
-                return _differs(wanted, dtype) if known else f"unknown operation {op!r}"
+                if op not in UNARY:
+                    return f"unknown operation {op!r}"
+                if op in BITS and a.dtype.bits != dtype.bits:
+                    return f"expected as many bits, got {a.dtype} and {dtype}"
+                return _differs(unary_type(op, a.dtype), dtype)
             case Cast(a, dtype):
                 return _differs(dtype.vector(a.dtype.lanes), dtype)
             case Select(cond, a, b, dtype):

@@ -22,7 +22,7 @@ from hidet_core.base.errors import CompilerBug
 
 from .dtypes import i64
 from .expr import Buffer, Const, Expr, Load, Ramp, Var, free_vars, is_const
-from .intrinsics import INTRINSICS, TOGETHER, roles
+from .intrinsics import INTRINSICS, PROGRAMMATIC, TOGETHER, roles
 from .node import walk
 from .printer import text
 from .stmt import (
@@ -268,12 +268,13 @@ class _Verifier:
         row = INTRINSICS.get(node.name)
         self.expect(row is not None, node, "an instruction of ir/intrinsics.py", node.name)
         assert row is not None
-        self.expect(self.in_threads, node, "a threads loop around", "none")
+        fits = self.in_threads or node.name in PROGRAMMATIC
+        self.expect(fits, node, "a threads loop around", "none")
         self.expect(not self.in_lanes, node, "no lanes around", "some")
-        assert self.threads is not None
-        size = TOGETHER[row.by]
-        whole = self.threads.extent.value % size == 0  # type: ignore
-        self.expect(whole, node, f"threads in {row.by}s of {size}", _shown(self.threads.extent))
+        if self.threads is not None:
+            size, threads = TOGETHER[row.by], self.threads.extent
+            whole = threads.value % size == 0  # type: ignore
+            self.expect(whole, node, f"threads in {row.by}s of {size}", _shown(threads))
         shape = len(row.operands), row.immediates
         got = len(node.operands), len(node.immediates)
         self.expect(got == shape, node, f"{shape} operands and immediates", got)

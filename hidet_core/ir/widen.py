@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .dtypes import DType, f32
+from .dtypes import BITS, DType, f32
 from .expr import (
     Binary,
     Broadcast,
@@ -62,7 +62,7 @@ class Widener:
             case Var():
                 return node in self.wide
             case Binary() | Unary():
-                return True
+                return not isinstance(node, Unary) or node.op not in BITS
             case Cast(_, _, rounds):
                 return not rounds
             case Select(_, a, b, _):
@@ -77,7 +77,7 @@ class Widener:
         match node:
             case Binary(op, a, b, dtype) if a.dtype.is_half:
                 return Binary(op, self.single(a), self.single(b), dtype)
-            case Unary(op, a, dtype) if a.dtype.is_half:
+            case Unary(op, a, dtype) if a.dtype.is_half and op not in BITS:
                 return Unary(op, self.single(a), dtype)
             case Cast(a, dtype) if a.dtype.is_half and (not dtype.is_half or self.is_computed(a)):
                 return cast(self.single(a), dtype)
@@ -93,7 +93,7 @@ class Widener:
                 return self.wide[node]
             case Binary(op, a, b, _):
                 return Binary(op, self.single(a), self.single(b), dtype)
-            case Unary(op, a, _):
+            case Unary(op, a, _) if op not in BITS:
                 return Unary(op, self.single(a), dtype)
             case Cast(a, _, False):
                 return self.single(a) if a.dtype.is_half else cast(self.plain(a), dtype)

@@ -104,11 +104,14 @@ def mma(kind: str, sums: Expr, a: Expr, b: Expr) -> None:
     _call(name, _place(name, sums, 4), _place(name, a, 4), _place(name, b, 2))
 
 
-def wgmma(kind: str, sums: Expr, a: Expr, b: Expr, shape: tuple[int, int], step: int) -> None:
+def wgmma(
+    kind: str, sums: Expr, a: Expr, b: Expr, shape: tuple[int, int], step: int, turned: bool = False
+) -> None:
     """sums += a * b on tensor cores, the 128 threads of a warpgroup together: 64 x columns sums, in
     columns / 2 registers of a thread, of operands of 64 and `columns` rows in shared memory whose
     first elements are given. shape: (columns, bytes of a row: 64 or 128); step: which 16 elements
-    of the rows. How rows are swizzled, and who has which sum: ir/intrinsics.py; kind: f16, bf16.
+    of the rows; turned: b lies as [columns / 64][depth][64], in rows of 128 bytes. How rows are
+    swizzled, and who has which sum: ir/intrinsics.py; kind: f16, bf16.
     """
     name = f"wgmma_{kind}"
     if name not in INTRINSICS:
@@ -119,7 +122,8 @@ def wgmma(kind: str, sums: Expr, a: Expr, b: Expr, shape: tuple[int, int], step:
         place = _place(name, first, 1)
         count = rows * row_bytes // place.buffer.dtype.bytes
         places.append(Place(place.buffer, place.indices, count))
-    _call(name, _place(name, sums, columns // 2), *places, immediates=(columns, row_bytes, step))
+    fixed = columns, row_bytes, step, int(turned)
+    _call(name, _place(name, sums, columns // 2), *places, immediates=fixed)
 
 
 def wgmma_fence() -> None:

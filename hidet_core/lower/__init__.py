@@ -10,6 +10,7 @@ from .expand_mapping import expand_mapping
 from .flatten_index import flatten_index
 from .unroll_loops import unroll_loops
 from .vectorize_lanes import vectorize_lanes
+from .wait_for_grid import wait_for_grid
 from .widen_halves import widen_halves
 
 # 16-bit floats first: later passes need not know of them
@@ -26,6 +27,7 @@ __all__ = [
     "lowering_for",
     "unroll_loops",
     "vectorize_lanes",
+    "wait_for_grid",
     "widen_halves",
 ]
 

@@ -8,7 +8,7 @@ of the divisor, `fmod` that of the dividend.
 from __future__ import annotations
 
 from hidet_core.base.errors import Unsupported
-from hidet_core.ir.dtypes import DType, boolean, f64
+from hidet_core.ir.dtypes import BITS, DType, boolean, f64
 from hidet_core.ir.expr import Expr, binary, both, cast, eq, maximum, minimum, ne, select, unary
 
 from .elementwise import bool_dtype, elementwise, first_dtype
@@ -103,6 +103,17 @@ def _cast_dtype(types: Types, attrs: Attrs) -> DType:
     return attrs["to"]
 
 
+def _bit_cast(attrs: Attrs, a: Expr) -> Expr:
+    return a if a.dtype == attrs["to"] else unary(f"bits_{attrs['to'].name}", a)
+
+
+def _bit_cast_dtype(types: Types, attrs: Attrs) -> DType:
+    to = attrs["to"]
+    if types[0].dtype != to and (f"bits_{to.name}" not in BITS or types[0].dtype.bits != to.bits):
+        raise Unsupported("bit_cast", f"{types[0]} as {to}")
+    return to
+
+
 def _shift(op: str, a: Expr, b: Expr) -> Expr:
     """Shifts by the width of the type or more, or by a negative number, push all bits out: what is
     left is 0, or the sign of a signed number that is shifted right.
@@ -150,6 +161,7 @@ def _register() -> None:
         elementwise(name, lambda attrs, a, b, op=name: binary(op, a, b), bool_dtype)
     elementwise("where", _where, _where_dtype)
     elementwise("cast", _cast, _cast_dtype)
+    elementwise("bit_cast", _bit_cast, _bit_cast_dtype)
     elementwise("clip", _clip)
 
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from hidet_core.base.errors import CompilerBug
 from hidet_core.compute.definition import Definition
 from hidet_core.compute.types import TensorType
@@ -24,6 +26,7 @@ InferOne = Callable[[Types, Attrs], TensorType]
 DefineOne = Callable[[tuple[Buffer, ...], TensorType, Attrs], tuple[Definition, ...]]
 # (k, index into input k, input types, output type, attrs) -> index into the output
 Scatter = Callable[[int, Sequence[Expr], Types, TensorType, Attrs], tuple[Expr, ...]]
+Reference = Callable[[Sequence[np.ndarray], Attrs], np.ndarray]
 
 KINDS = ("injective", "reduce", "anchor")
 
@@ -36,16 +39,18 @@ class OpDef:
     elementwise: every input is read at the output's own index, NumPy broadcasting aside.  scatter:
     where an element of input k goes, for layout operators that copy each element of it to exactly
     one place.  rereads: its schedules store an element of the output several times and read it
-    back, so that nothing can be fused behind them.
+    back, so that nothing can be fused behind them.  reference: of an anchor without a definition
+    (`define` is None), whose values depend on each other: the output's array from the inputs'.
     """
 
     name: str
     kind: str
     infer: Infer
-    define: Define
+    define: Define | None
     scatter: Scatter | None = None
     elementwise: bool = False
     rereads: bool = False
+    reference: Reference | None = None
 
 
 OPS: dict[str, OpDef] = {}
@@ -81,6 +86,8 @@ def register(op: OpDef) -> OpDef:
         raise CompilerBug(
             "ops", f"operator {op.name!r} has kind {op.kind!r}, expected one of {KINDS}"
         )
+    if (op.define is None) == (op.reference is None):
+        raise CompilerBug("ops", f"operator {op.name!r} wants a definition or a reference")
     OPS[op.name] = op
     return op
 

@@ -4,7 +4,7 @@ models of the templates that accept it like best.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from hidet_core.base.errors import Unsupported
@@ -61,20 +61,33 @@ def candidates(problem: Problem, target: Target) -> list[Candidate]:
 
 
 def schedules(
-    problem: Problem, target: Target, known: dict[str, list[Candidate]] | None = None
+    problem: Problem,
+    target: Target,
+    known: dict[str, list[Candidate]] | None = None,
+    own: Mapping[str, Best] | None = None,
 ) -> Iterator[Scheduled]:
     """The problem's program with each config, best first: the compiler may reject some. known: the
-    candidates of problems for this target by their key, to which those of this one are added.
-    Raises Unsupported where there is none.
+    candidates of problems for this target by their key, to which those of this one are added. own:
+    the user's tuned table, which goes before the package's. Raises Unsupported where there is none.
     """
     key = problem_key(problem)
     found = None if known is None else known.get(key)
     if found is None:
-        found = candidates(problem, target)
-        best = find(key, target.name)
-        if best is not None:  # a stable sort: the others keep their order
-            found.sort(key=lambda candidate: candidate.names != best)
+        found = ranked(problem, target, own)
         if known is not None:
             known[key] = found
     for _, template, config in found:
         yield template.build(problem, config, target)
+
+
+def ranked(
+    problem: Problem, target: Target, own: Mapping[str, Best] | None = None
+) -> list[Candidate]:
+    """All valid configs: the tuned table's entry, then by the cost models. Raises Unsupported where
+    there is none.
+    """
+    key, found = problem_key(problem), candidates(problem, target)
+    best = (own or {}).get(key) or find(key, target.name)
+    if best is not None:  # a stable sort: the others keep their order
+        found.sort(key=lambda candidate: candidate.names != best)
+    return found

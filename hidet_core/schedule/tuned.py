@@ -1,14 +1,18 @@
 """Tuned schedules: what was measured to be best, per target, before any cost model is asked.
 
-tuned/<target>.json: {"schema": 1, "device": ..., "best": {problem: [template, config]}}, where a
-problem is its `problem_key`, a template the name of its class, a config its text. An entry whose
-template or config is not offered any more is passed over.
+Tables are the package's, in tuned/ beside this file, and the user's, in the folder of the kernel
+cache; the user's count only on the device for which they were measured. <target>.json is
+{"schema": 1, "device": ..., "best": {problem: [template, config]}}, where a problem is its
+`problem_key`, a template the name of its class, a config its text. An entry whose template or
+config is not offered any more is passed over.
 """
 
 from __future__ import annotations
 
 import functools
 import json
+import logging
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,9 +21,11 @@ from hidet_core.base.errors import CompilerBug
 from hidet_core.base.hashing import stable_hash
 from hidet_core.ir.expr import Buffer, Expr, Var
 from hidet_core.ir.printer import text
+from hidet_core.target import Target
 
 from .problem import Problem
 
+log = logging.getLogger("hidet_core.tuned")
 SCHEMA = 1
 FOLDER = Path(__file__).parent / "tuned"
 HASH_DIGITS = 12
@@ -71,6 +77,60 @@ def table(target: str, folder: Path = FOLDER) -> Mapping[str, Best]:
         found = data.get("schema")
         raise CompilerBug("schedule", f"{path.name}: expected schema {SCHEMA}, found {found!r}")
     return {key: Best(*entry) for key, entry in data["best"].items()}
+
+
+def own_table(folder: Path | None, target: Target) -> Mapping[str, Best]:
+    """The user's table in a folder for this very device; {} where there is none, or one that cannot
+    be read.
+    """
+    return _read_own(folder, target)[0]
+
+
+def searched(folder: Path, target: Target) -> Mapping[str, str]:
+    """By what effort each problem was searched for this device, found a better config or not."""
+    return _read_own(folder, target)[1]
+
+
+def _read_own(folder: Path | None, target: Target) -> tuple[dict[str, Best], dict[str, str]]:
+    if folder is None:
+        return {}, {}
+    try:
+        data = json.loads(own_path(folder, target).read_text())
+        if data["schema"] != SCHEMA or data["device"] != target.device:
+            return {}, {}
+        best = {key: Best(*entry) for key, entry in data["best"].items()}
+        return best, dict(data["searched"])
+    except FileNotFoundError:
+        return {}, {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        log.warning("the tuned table of %s in %s is not used: %s", target.name, folder, error)
+        return {}, {}
+
+
+def write_own_table(
+    folder: Path, target: Target, best: Mapping[str, Best], effort: Mapping[str, str]
+) -> Path:
+    """Replaces the entries of these problems in the user's table for this device: `effort` says by
+    what they were searched, `best` what is better than the default. The table of another device is
+    replaced. The file is written as a whole or not at all. Raises OSError.
+    """
+    path, (known, done) = own_path(folder, target), _read_own(folder, target)
+    whole = {key: entry for key, entry in known.items() if key not in effort} | dict(best)
+    data = {
+        "schema": SCHEMA,
+        "device": target.device,
+        "best": {key: list(entry) for key, entry in sorted(whole.items())},
+        "searched": {**done, **effort},
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(f".{os.getpid()}")
+    aside.write_text(json.dumps(data, indent=1) + "\n")
+    aside.replace(path)
+    return path
+
+
+def own_path(folder: Path, target: Target) -> Path:
+    return folder / f"{target.name}.json"
 
 
 def _flag(problem: Problem, name: str) -> bool:

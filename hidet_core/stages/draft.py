@@ -29,7 +29,8 @@ DEFAULT = CompileOptions()
 @dataclass(frozen=True, eq=False)
 class Draft:
     """problem: the anchor alone. prologue: fused inputs and literals by buffer; steps: the epilogue
-    chain. stored: buffers of the group that are tensors in memory; values: whose memory that is.
+    chain. stored: buffers of the group that are tensors in memory; values: whose memory that is;
+    constants: those that no kernel writes.
     """
 
     group: FusionGroup
@@ -39,6 +40,7 @@ class Draft:
     steps: tuple[Step, ...]
     stored: tuple[Buffer, ...]
     values: Mapping[Buffer, Value]
+    constants: frozenset[Buffer] = frozenset()
 
 
 def draft_group(
@@ -70,6 +72,7 @@ def draft_group(
         ),
         tuple(buffers.of(v) for v in inside if _is_stored(v, group, graph, readers)),
         {buffer: value for value, buffer in buffers.known.items()},
+        frozenset(buffer for value, buffer in buffers.known.items() if value in graph.constants),
     )
 
 
@@ -101,9 +104,12 @@ class _Buffers:
         return alignment
 
     def define(self, operator: Operator) -> tuple[Definition, ...]:
-        """An operator's definitions on these buffers."""
+        """An operator's definitions on these buffers; () of one that has none."""
         arguments = tuple(self.of(value) for value in operator.inputs)
         types = tuple(value.type for value in operator.outputs)
+        if operator.op.define is None:
+            self.of(operator.output, operator.op.name)
+            return ()
         *inner, last = operator.op.define(arguments, types, operator.attrs)
         out = self.of(operator.output, operator.op.name)
         return (*inner, Definition(out, last.axes, last.value))

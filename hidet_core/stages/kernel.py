@@ -34,9 +34,9 @@ class PartitionReport:
 class Kernel:
     """program: scheduled and fused; image: its machine code, once compiled; trace: its own.
 
-    launch: threads of a block and its bytes of shared memory; on a CPU 0, and the bytes of a
-    thread's workspace. others: the same draft with the next configs, should the compiler reject
-    this one.
+    launch: threads of a block, its bytes of shared memory, and whether it waits by itself for the
+    kernels before it; on a CPU 0, the bytes of a thread's workspace, False. others: the same draft
+    with the next configs, should the compiler reject this one.
     """
 
     draft: Draft
@@ -44,7 +44,7 @@ class Kernel:
     program: Program
     image: Future[bytes]
     trace: Trace
-    launch: tuple[int, int] = (0, 0)
+    launch: tuple[int, int, bool] = (0, 0, False)
     others: Iterator[Kernel] = field(default_factory=lambda: iter(()))
 
     @property

@@ -90,6 +90,11 @@ class Trace:
         path = f"{USER_KERNELS}/{_unique(name, content)}"
         return cls(path, Settings.read(CompileOptions()))
 
+    @classmethod
+    def silent(cls, name: str) -> Trace:
+        """One that nobody looks at."""
+        return cls(name, Settings(None, None, verify=False, debug=0))
+
     def kernel(self, number: int, name: str) -> Trace:
         """The trace of a kernel of this graph; its file 00 is a note, of the group."""
         model = self.path.rpartition("/")[0]

@@ -47,6 +47,11 @@ class Cpu:
         return "cpu"
 
     @property
+    def device(self) -> str:
+        """What measured times hold for."""
+        return self.llvm_cpu
+
+    @property
     def code_key(self) -> str:
         """All of the row that generated machine code depends on."""
         return f"{self.isa}|{self.vector_bytes}|{self.llvm_cpu}|{self.features}|{self.has_vnni}"

@@ -84,7 +84,7 @@ def test_differences_are_seen():
 def test_every_intrinsic_has_a_case():
     """Of the headers of instructions; of the arithmetic, those that differ from C++'s own."""
     used = "\n".join(source_of(case)[-4000:] for case in CASES.values())
-    for header in ("instructions.h", "hopper.h"):
+    for header in ("instructions.h", "hopper.h", "programmatic.h"):
         text = (FOLDER / header).read_text()
         names = set(re.findall(r"^HT_DEV \S+ (ht_\w+)\(", text, re.MULTILINE))
         names -= {"ht_address", "ht_tf32_of", "ht_shared_address"}  # called by the others

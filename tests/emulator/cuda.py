@@ -87,6 +87,34 @@ class Cuda:
             kernel, *triple(grid), *triple(block), shared, stream, parameters(*arguments), None
         )
 
+    def launch_early(self, kernel, grid, block, *arguments, shared=0, stream=None):
+        """cuLaunchKernelEx of a kernel that waits by itself for those before it."""
+        attribute = Attribute(PROGRAMMATIC, 0, (ctypes.c_int * 16)(1))
+        config = Config(triple(grid), triple(block), shared, stream, ctypes.pointer(attribute), 1)
+        self.cuLaunchKernelEx(ctypes.byref(config), kernel, parameters(*arguments), None)
+
+
+PROGRAMMATIC = 6  # CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION
+
+
+class Attribute(ctypes.Structure):
+    """CUlaunchAttribute."""
+
+    _fields_ = [("id", ctypes.c_int), ("pad", ctypes.c_int), ("value", ctypes.c_int * 16)]
+
+
+class Config(ctypes.Structure):
+    """CUlaunchConfig."""
+
+    _fields_ = [
+        ("grid", ctypes.c_uint * 3),
+        ("block", ctypes.c_uint * 3),
+        ("shared", ctypes.c_uint),
+        ("stream", ctypes.c_void_p),
+        ("attributes", ctypes.POINTER(Attribute)),
+        ("count", ctypes.c_uint),
+    ]
+
 
 def triple(extent):
     return (extent, 1, 1) if isinstance(extent, int) else extent

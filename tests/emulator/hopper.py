@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from hidet_core.codegen import cuda as codegen
-from hidet_core.codegen.cuda.emit import INTRINSICS
+from hidet_core.codegen.cuda.emit import INTRINSICS, PROGRAMMATIC_TEXT
 from hidet_core.codegen.cuda.wgmma import wgmma_source
 
 HOPPER = (Path(codegen.__file__).parent / "hopper.h").read_text()
@@ -88,7 +88,12 @@ kernel(const HT_GRID_CONSTANT ht_tensor_map a, const HT_GRID_CONSTANT ht_tensor_
 
 def headers(*products):
     """The text before a kernel; products are (kind, columns) of wgmma."""
-    return INTRINSICS + HOPPER + "".join(wgmma_source(*product) for product in products)
+    return (
+        INTRINSICS
+        + PROGRAMMATIC_TEXT
+        + HOPPER
+        + "".join(wgmma_source(*product) for product in products)
+    )
 
 
 def gemm_source(tile_m=128, tile_n=64, stages=3, kernel=GEMM):

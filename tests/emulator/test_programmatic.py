@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from hidet_core.emulator import LIBRARY
-from tests.emulator.cuda import CudaError, parameters
+from tests.emulator.cuda import CudaError
 from tests.emulator.hopper import headers
 
 SIZE = 64
-PROGRAMMATIC = 6  # CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION
 
 # out[t] = in[t] + weights[t]: each stage of a chain; WAIT is a statement or nothing
 SOURCE = (
@@ -32,27 +31,6 @@ extern "C" __global__ void kernel(const float* in, const float* weights, float* 
 WAITING = SOURCE.replace("BEFORE", "").replace("WAIT", "ht_grid_wait();")
 
 
-class Attribute(ctypes.Structure):
-    _fields_ = [("id", ctypes.c_int), ("pad", ctypes.c_int), ("value", ctypes.c_int * 16)]
-
-
-class Config(ctypes.Structure):
-    _fields_ = [
-        ("grid", ctypes.c_uint * 3),
-        ("block", ctypes.c_uint * 3),
-        ("shared", ctypes.c_uint),
-        ("stream", ctypes.c_void_p),
-        ("attributes", ctypes.POINTER(Attribute)),
-        ("count", ctypes.c_uint),
-    ]
-
-
-def launch(cuda, kernel, *arguments, stream=None):
-    attribute = Attribute(PROGRAMMATIC, 0, (ctypes.c_int * 16)(1))
-    config = Config((1, 1, 1), (SIZE, 1, 1), 0, stream, ctypes.pointer(attribute), 1)
-    cuda.cuLaunchKernelEx(ctypes.byref(config), kernel, parameters(*arguments), None)
-
-
 class Chain:
     """Three kernels, each adding the weights to what the last one wrote."""
 
@@ -64,7 +42,8 @@ class Chain:
 
     def run(self):
         for source, target in zip(self.values[:-1], self.values[1:], strict=True):
-            launch(self.cuda, self.kernel, source, self.weights, target, stream=self.stream)
+            arguments = source, self.weights, target
+            self.cuda.launch_early(self.kernel, 1, SIZE, *arguments, stream=self.stream)
 
     def check(self):
         self.cuda.cuStreamSynchronize(self.stream)
@@ -135,6 +114,19 @@ def test_one_thread_waits_for_the_block(cuda_seeds):
         cuda_seeds.cuStreamSynchronize(alone.stream)
 
 
+@pytest.mark.parametrize("trigger", ["", "ht_grid_launch_dependents(); "])
+def test_a_kernel_that_ends_without_waiting_is_caught(cuda_seeds, trigger):
+    """It does nothing wrong itself: the kernels after it would know too little."""
+    leave = f"if (in == out) {{ {trigger}return; }} const float weight"
+    chain = Chain(cuda_seeds, WAITING.replace("const float weight", leave))
+    chain.run()
+    chain.check()
+    chain.values[2] = chain.values[1]
+    with pytest.raises(CudaError, match=r"no thread of it came to griddepcontrol\.wait"):
+        chain.run()
+        cuda_seeds.cuStreamSynchronize(chain.stream)
+
+
 def test_what_another_kernel_did_before_is_known(cuda_seeds):
     """Weights that a plain kernel wrote, with an event between, need no wait."""
     chain = Chain(cuda_seeds, WAITING)
@@ -144,7 +136,8 @@ def test_what_another_kernel_did_before_is_known(cuda_seeds):
     )
     event = cuda_seeds.out(ctypes.c_void_p, "cuEventCreate", 0)
     cuda_seeds.cuEventRecord(event, chain.stream)
-    launch(cuda_seeds, chain.kernel, zeros, chain.values[3], chain.values[1], stream=chain.stream)
+    arguments = zeros, chain.values[3], chain.values[1]
+    cuda_seeds.launch_early(chain.kernel, 1, SIZE, *arguments, stream=chain.stream)
     cuda_seeds.cuStreamSynchronize(chain.stream)
     out = cuda_seeds.download(chain.values[1], SIZE, np.float32)
     np.testing.assert_array_equal(out, np.arange(SIZE))

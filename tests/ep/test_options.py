@@ -29,7 +29,8 @@ def test_texts_become_values():
         ("device_id", "-1", "from 0 to 255"),
         ("gpu_mem_limit", "2 GB", "a whole number"),
         ("allow_tf32", "maybe", "on, off"),
-        ("tuning", "fast", "this build has no tuner"),
+        ("tuning", "quick", "off, fast, full"),
+        ("tuning_sizes", "batch=4 seq", "NAME=N NAME=N"),
         ("cache", "maybe", "on, off"),
         ("debug", "9", "from 0 to 5"),
         ("debug", "much", "from 0 to 5"),
@@ -105,7 +106,7 @@ def test_provider_makes_texts():
 
 
 def test_without_enable_fallback_the_user_still_sees_the_reason(capfd):
-    sess = ort.InferenceSession(models.relu_chain(), providers=[("HidetEP", {"tuning": "fast"})])
+    sess = ort.InferenceSession(models.relu_chain(), providers=[("HidetEP", {"tuning": "quick"})])
     assert sess.get_providers() == ["CPUExecutionProvider"]
     shown = capfd.readouterr()
-    assert "this build has no tuner" in shown.out + shown.err
+    assert "off, fast, full" in shown.out + shown.err

@@ -33,7 +33,7 @@ from hidet_core.ir.halves import as_dtype, single
 from hidet_core.ir.node import rebuild, rewrite
 from hidet_core.ir.stmt import Place, Prefetch, Program, Store
 from hidet_core.ir.tensor_map import tensor_of
-from hidet_core.lower import CUDA_LOWERING, LOWERING
+from hidet_core.lower import CUDA_LOWERING, LOWERING, wait_for_grid
 from hidet_core.plan import serialize
 from hidet_core.schedule.choose import candidates
 from hidet_core.schedule.problem import Scheduled
@@ -119,7 +119,7 @@ class Kernel:
     scheduled: Scheduled
     program: Program
     image: Future
-    launch: tuple = (0, 0)
+    launch: tuple = (0, 0, False)
 
     @property
     def ops(self):
@@ -141,7 +141,7 @@ class Compiled:
                 program = lowered(kernel.program)
                 need = workspace_bytes(kernel.program)
                 assert need == workspace_bytes(program)  # lowering changes no buffer
-                kernel.launch = (0, need)
+                kernel.launch = (0, need, False)
                 kernel.image.set_result(compile_object(emit(program, cpu=self.target), self.target))
         plan, constants = assemble(self.graph, self.storage, self.kernels)
         return Executable(serialize(plan), constants)
@@ -197,6 +197,9 @@ def _kernel(draft, symbols, pick, target):
     program = fuse_epilogue(scheduled.program, draft.problem.output, draft.steps, draft.stored)
     program = name_shared(fuse_prologue(program, draft.prologue))
     program = trim_signature(program, symbols, f"k_{draft.name}", draft.stored)
+    if "launch_dependents" in target.features:
+        constants = {buffer for buffer, _ in scheduled.packed.values()}
+        program = wait_for_grid(program, draft.constants | constants)
     return Kernel(draft, scheduled, program, Future())
 
 

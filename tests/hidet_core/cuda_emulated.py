@@ -48,7 +48,8 @@ def run_emulated(program, arrays, scalars=(), seed=1):
         for param, pointer in zip(program.params, pointers, strict=True)
     ]
     arguments = [*given, *(ctypes.c_longlong(int(n)) for n in scalars)]
-    cuda.launch(kernel, blocks, launch.threads, *arguments, shared=launch.shared_bytes)
+    start = cuda.launch_early if launch.dependent else cuda.launch
+    start(kernel, blocks, launch.threads, *arguments, shared=launch.shared_bytes)
     for param, pointer, array in zip(program.params, pointers, arrays, strict=True):
         is_map = isinstance(param, TensorMap)
         if array.nbytes and array.flags.writeable and not is_map:

@@ -14,7 +14,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.onnx_backend.worker import Outcome
+from tests.onnx_backend.worker import AGAIN, Outcome
 
 ROOT = Path(__file__).parents[2]
 WORKER = (sys.executable, "-X", "faulthandler", "-m", "tests.onnx_backend.worker")
@@ -22,29 +22,36 @@ SECONDS_PER_CASE = 120
 DIED = "died"  # in place of the operator
 
 
-def run_all(parts, command=WORKER):
-    """The outcomes of all cases, from that many processes at a time."""
+def run_all(parts, command=WORKER, target="cpu", slices=1):
+    """The outcomes of all cases, or of one of their slices, from that many processes at a time. For
+    the target "cuda" these have the emulated driver.
+    """
+
+    def run(part):
+        return _run_part([*command, str(part), str(parts)], [target, str(slices)])
+
     with ThreadPoolExecutor(parts) as threads:
-        done = threads.map(lambda part: _run_part(part, parts, command), range(parts))
-        return [outcome for outcomes in done for outcome in outcomes]
+        return [outcome for outcomes in threads.map(run, range(parts)) for outcome in outcomes]
 
 
-def _run_part(part, parts, command):
+def _run_part(command, options):
     outcomes, skip = [], 0
     while True:
-        process = _start([*command, *map(str, (part, parts, skip))])
+        process = _start([*command, str(skip), *options], options[0])
         running, finished = _collect(process, outcomes)
         if process.returncode == 0:
             return outcomes
         if running is None:
             raise RuntimeError(f"a worker ended with {process.returncode} and did no case")
-        outcomes.append(Outcome(running, DIED, "", f"the process ended: {process.returncode}"))
+        if process.returncode != AGAIN:
+            outcomes.append(Outcome(running, DIED, "", f"the process ended: {process.returncode}"))
         skip += finished + 1
 
 
-def _start(command):
+def _start(command, target):
     environment = {
         **os.environ,
+        **({"HIDET_CUDA_DRIVER": "emulated"} if target == "cuda" else {}),
         "PYTHONPATH": os.pathsep.join([str(ROOT / "ep"), str(ROOT)]),
         "HIDET_WORKERS": "0",  # one small kernel per session: not worth a process
     }

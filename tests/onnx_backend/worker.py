@@ -1,8 +1,12 @@
 """A process that runs some of ONNX's backend node tests: `python -m tests.onnx_backend.worker`.
 
-arguments: which of how many parts, how many cases of that part to skip. Standard output: lines of
-JSON, {"start": name} before each case and an outcome after it, so that whoever reads them knows
-which case took the process down.
+arguments: which of how many parts, how many cases of that part to skip, the target, and of how many
+slices of the cases to run one. Standard output: lines of JSON, {"start": name} before each case and
+an outcome after it, so that whoever reads them knows which case took the process down. Exit status
+AGAIN: a kernel failed on the GPU, which only another process can use now.
+
+`python -m tests.onnx_backend.worker --op cpu Resize Conv`, for people, runs the cases of models
+that are one node of these operators; it prints those that are wrong or not taken, and counts.
 
 A case is run as it is and "frozen": with its small integer inputs as constants, as exporters write
 them, because axes, pads and shapes that arrive at run time are refused by design.
@@ -12,6 +16,8 @@ from __future__ import annotations
 
 import json
 import sys
+import zlib
+from collections import Counter
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -24,7 +30,14 @@ from hidet_ep.bench.providers import Provider, assignment
 from hidet_ep.handover import collect_reports
 from tests.onnx_backend.cases import load_cases
 
-CPU, HIDET = Provider("CPUExecutionProvider"), Provider("HidetEP", (("claim", "all"),))
+CPU = Provider("CPUExecutionProvider")
+HIDET = {
+    "cpu": Provider("HidetEP", (("claim", "all"), ("target", "cpu"))),
+    # expected values are of float32
+    "cuda": Provider("HidetEP", (("claim", "all"), ("target", "cuda"), ("allow_tf32", "0"))),
+}
+AGAIN = 75
+GPU_IS_LOST = "CUDA_ERROR"
 SEVERAL = "several"  # in place of the operator: the body of an ONNX function, mostly
 FROZEN_ELEMENTS = 64
 SCALED = ("Resize", "Upsample")  # their scales are floats
@@ -49,15 +62,15 @@ class Outcome:
     failed: tuple[str, ...] = ()
 
 
-def run_case(case):
-    """The outcomes of a case, as it is and frozen (where there is something to freeze)."""
+def run_case(case, hidet):
+    """The outcomes on that provider of a case as it is, and frozen if there is what to freeze."""
     nodes = case.model.graph.node
     op = nodes[0].op_type if len(nodes) == 1 else SEVERAL
     variants = [(case.name, case.model, case.data_sets)]
     frozen = _freeze(case.model, case.data_sets)
     if frozen:
         variants.append((f"{case.name}:frozen", *frozen))
-    return [_run_variant(name, op, model, data, case) for name, model, data in variants]
+    return [_run_variant(name, op, model, data, case, hidet) for name, model, data in variants]
 
 
 def _freeze(model, data_sets):
@@ -85,13 +98,13 @@ def _freeze(model, data_sets):
     return frozen, [(feeds, expected)]
 
 
-def _run_variant(name, op, model, data_sets, case):
+def _run_variant(name, op, model, data_sets, case, provider):
     model = model.SerializeToString()
     cpu, _ = _run_on(CPU, model, data_sets, case)
     if cpu:
         return Outcome(name, op, cpu)
     with collect_reports() as reports:
-        hidet, claims = _run_on(HIDET, model, data_sets, case)
+        hidet, claims = _run_on(provider, model, data_sets, case)
     failed = tuple(text for report in reports for text in report.result.warnings)
     return Outcome(name, op, cpu, hidet, *claims, failed)
 
@@ -135,12 +148,41 @@ def _compare(outputs, expected, case):
             assert str(mine) == str(want)
 
 
-def main(part, parts, skip):
-    for case in load_cases()[part::parts][skip:]:
+def in_slice(name, slices):
+    """Whether a case is in the one of so many slices that is run: its name alone decides."""
+    return zlib.crc32(name.encode()) % slices == 0
+
+
+def main(part, parts, skip, target="cpu", slices="1"):
+    cases = [case for case in load_cases() if in_slice(case.name, int(slices))]
+    for case in cases[int(part) :: int(parts)][int(skip) :]:
         print(json.dumps({"start": case.name}), flush=True)
-        for outcome in run_case(case):
+        outcomes = run_case(case, HIDET[target])
+        for outcome in outcomes:
             print(json.dumps(asdict(outcome)), flush=True)
+        if any(GPU_IS_LOST in outcome.hidet for outcome in outcomes):
+            sys.exit(AGAIN)
+
+
+def main_for_operators(target, op_types):
+    tested, taken = Counter(), Counter()
+    for case in load_cases():
+        nodes = case.model.graph.node
+        if len(nodes) != 1 or nodes[0].op_type not in op_types:
+            continue
+        for outcome in run_case(case, HIDET[target]):
+            if outcome.cpu:
+                continue
+            tested[outcome.op] += 1
+            taken[outcome.op] += outcome.claimed > 0
+            if outcome.hidet or outcome.failed or not outcome.claimed:
+                print(outcome.case, "wrong:" if outcome.hidet else "not taken", outcome.hidet)
+    for op_type in op_types:
+        print(f"{op_type}: {taken[op_type]} taken of {tested[op_type]}")
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    if sys.argv[1] == "--op":
+        main_for_operators(sys.argv[2], sys.argv[3:])
+    else:
+        main(*sys.argv[1:])

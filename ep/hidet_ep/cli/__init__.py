@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 from hidet_ep import bench
 from hidet_ep._version import __version__
-from hidet_ep.cli import cache, inspect, operators, options, run
+from hidet_ep.cli import cache, inspect, operators, options, run, tune
 
-COMMANDS = (inspect, run, cache, options, operators)
+COMMANDS = (inspect, run, tune, cache, options, operators)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -22,6 +22,7 @@ from hidet_ep.zoo.light import build, names
 from hidet_ep.zoo.llama_graph import LLAMA_SPELLINGS, LlamaSizes, llama
 from hidet_ep.zoo.lstm import LstmSizes, lstm
 from hidet_ep.zoo.optimized import OPTIMIZED
+from hidet_ep.zoo.quantised import GIVEN, cut, in_int8
 from hidet_ep.zoo.resnet import resnet50_v1_5
 from hidet_ep.zoo.samples import inputs
 from hidet_ep.zoo.store import folder, path, written
@@ -33,6 +34,7 @@ from hidet_ep.zoo.whisper import WhisperSizes, whisper_encoder
 from hidet_ep.zoo.yolo import yolo
 
 __all__ = [
+    "GIVEN",
     "LLAMA_SPELLINGS",
     "NETWORKS",
     "OPTIMIZED",
@@ -51,10 +53,12 @@ __all__ = [
     "build",
     "build_network",
     "convnext",
+    "cut",
     "efficientnet_b0",
     "folder",
     "gpt2",
     "in_half",
+    "in_int8",
     "inception_v3",
     "inputs",
     "llama",

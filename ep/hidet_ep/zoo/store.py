@@ -13,7 +13,7 @@ from pathlib import Path
 
 import onnx
 
-from hidet_ep.zoo import catalog, halves, light
+from hidet_ep.zoo import catalog, halves, light, quantised
 
 RECIPE = tuple(sorted(Path(__file__).parent.glob("*.py")))
 FORMS = {
@@ -21,6 +21,7 @@ FORMS = {
     "float16": halves.in_half,
     "bfloat16": partial(halves.in_half, dtype="bfloat16"),
     "rounded": halves.rounded,
+    "int8": quantised.in_int8,
     "rounded_bfloat16": partial(halves.rounded, dtype="bfloat16"),
 }
 
@@ -45,7 +46,8 @@ def path(
 ) -> Path:
     """The file of this model; built on first use. image: in place of the published one, where the
     network takes one. form: float32, float16, bfloat16, or rounded, rounded_bfloat16: the
-    float32 twins of these (halves.py). scale: of a network that is written here (catalog.py).
+    float32 twins of these (halves.py); int8 (quantised.py). scale: of a network that is written
+    here (catalog.py).
     """
     parts = [name, f"b{batch}", f"i{image or 'full'}", f"s{seed}"]
     parts += [part for part in (form, scale) if part not in ("float32", "full")]

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from hidet_core.base.errors import CompilerBug
 from hidet_core.ir.expr import Binary, Buffer, Const, Expr, Load, Ramp, is_const
+from hidet_core.ir.intrinsics import GRID_WAIT, PROGRAMMATIC, stored_buffers
 from hidet_core.ir.intrinsics import INTRINSICS as TABLE
-from hidet_core.ir.intrinsics import stored_buffers
 from hidet_core.ir.node import walk
 from hidet_core.ir.stmt import (
     Barrier,
@@ -41,6 +41,7 @@ from .widths import INT_MAX, MAX_GRID, SIZE
 
 INTRINSICS = (Path(__file__).parent / "intrinsics.h").read_text()
 INSTRUCTIONS = (Path(__file__).parent / "instructions.h").read_text()
+PROGRAMMATIC_TEXT = (Path(__file__).parent / "programmatic.h").read_text()
 HOPPER = (Path(__file__).parent / "hopper.h").read_text()
 PRODUCT = "wgmma_"
 HOPPER_CALLS = {name for name, row in TABLE.items() if row.by == "warpgroup"}
@@ -51,7 +52,11 @@ HOPPER_CALLS |= {name for name in TABLE if name.startswith("mbarrier_")}
 def emit_cuda(program: Program) -> str:
     """The whole source of a kernel."""
     calls = [node for node in walk(program.body) if isinstance(node, Call)]
-    headers = [INTRINSICS, INSTRUCTIONS] if calls else [INTRINSICS]
+    headers = [INTRINSICS]
+    if any(call.name not in PROGRAMMATIC for call in calls):
+        headers.append(INSTRUCTIONS)
+    if any(call.name in PROGRAMMATIC for call in calls):
+        headers.append(PROGRAMMATIC_TEXT)
     if any(call.name in HOPPER_CALLS for call in calls):
         products = {
             (call.name.removeprefix(PRODUCT), call.immediates[0])
@@ -235,6 +240,9 @@ class _Emitter:
         self._close()
 
     def _call(self, node: Call) -> None:
+        if node.name == GRID_WAIT:
+            self.line("if (!ht_grid_wait()) return;")  # it is true; see programmatic.h
+            return
         operands, coordinates = [], []
         for operand in node.operands:
             if isinstance(operand, Place) and isinstance(operand.buffer, TensorMap):

@@ -1,5 +1,5 @@
 // What kernels for compute capability 9.0 call, after intrinsics.h: barrier objects (mbarrier),
-// tensor copies (TMA), named barriers, register budgets, programmatic launches. The products of
+// tensor copies (TMA), named barriers, register budgets. The products of
 // warpgroups are written by wgmma.py, one function for each width.
 // PTX for NVIDIA GPUs (sm_90a), and the emulator's functions.
 
@@ -125,10 +125,6 @@ HT_DEV void ht_registers_decrease() {
   HT_ASM("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(Registers));
 }
 
-// Until the kernels before this one, whose end it did not wait for, are done and visible.
-HT_DEV void ht_grid_wait() { HT_ASM("griddepcontrol.wait;" ::); }
-HT_DEV void ht_grid_launch_dependents() { HT_ASM("griddepcontrol.launch_dependents;" ::); }
-
 #undef HT_TENSOR_LOAD
 #undef HT_TENSOR_STORE
 #undef HT_ASM
@@ -216,8 +212,6 @@ HT_DEV void ht_registers_decrease(HT_AT_LINE) {
   hidet_emu::Vote("setmaxnreg.dec", 0xffffffffu, Registers, line);
   HT_EMU->set_registers(Registers, false);
 }
-HT_DEV void ht_grid_wait() { HT_EMU->grid_wait(); }
-HT_DEV void ht_grid_launch_dependents() { HT_EMU->grid_launch(); }
 
 #undef HT_EMU
 #undef HT_AT_LINE

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from hidet_core.ir.expr import Buffer
-from hidet_core.ir.intrinsics import INTRINSICS
+from hidet_core.ir.intrinsics import GRID_WAIT, INTRINSICS
 from hidet_core.ir.node import walk
 from hidet_core.ir.stmt import Call, For, Place, Program
 
@@ -18,13 +18,14 @@ ALIGNMENT = 16  # bytes, of shared buffers: that of the widest access
 @dataclass(frozen=True)
 class Launch:
     """threads: of a block. offsets: in bytes, of the shared buffers in the block's arena, which has
-    shared_bytes.
+    shared_bytes. dependent: it waits by itself for the kernels before it.
     """
 
     threads: int
     shared_bytes: int
     offsets: dict[Buffer, int]
     alignment: int  # of the arena
+    dependent: bool = False
 
 
 def launch_of(program: Program) -> Launch:
@@ -50,4 +51,8 @@ def launch_of(program: Program) -> Launch:
             offsets[buffer] = top
             size = math.prod(int(dim) for dim in buffer.shape) * buffer.dtype.bytes
             top += -(-size // ALIGNMENT) * ALIGNMENT
-    return Launch(threads, top, offsets, SWIZZLE_ALIGNMENT if swizzled else ALIGNMENT)
+    alignment = SWIZZLE_ALIGNMENT if swizzled else ALIGNMENT
+    dependent = any(
+        isinstance(node, Call) and node.name == GRID_WAIT for node in walk(program.body)
+    )
+    return Launch(threads, top, offsets, alignment, dependent)

@@ -7,7 +7,7 @@ floats are computed in float and rounded after each operation, as the interprete
 from __future__ import annotations
 
 from hidet_core.base.errors import CompilerBug
-from hidet_core.ir.dtypes import DType, i64
+from hidet_core.ir.dtypes import BITS, DType, i64
 from hidet_core.ir.expr import (
     Binary,
     Broadcast,
@@ -120,6 +120,8 @@ class Values:
         return f"{self._plain(a, level + 1)} {symbol} {self._plain(b, level + 1)}", level
 
     def _unary(self, op: str, a: Expr, dtype: DType) -> tuple[str, float]:
+        if op in BITS:
+            return f"ht_bits<{type_name(BITS[op])}>({self.write(a)})", ATOM
         text = self._plain(a)
         if op == "not":
             return f"{'!' if dtype.is_bool else '~'}{self.write(a, ATOM)}", ATOM

@@ -61,22 +61,25 @@ HT_DEV void {function}(float* d, u64 a, u64 b, int accumulates, int line = __bui
 
 
 def products_source(products: Collection[tuple[str, int]]) -> str:
-    """The functions of (kind, columns), and `ht_wgmma_<kind><columns, row bytes, step>(d, a, b)`
-    over them: the operands are places in shared memory, of rows of so many bytes, swizzled; a step
-    is 32 bytes of them.
+    """The functions of (kind, columns), and `ht_wgmma_<kind><columns, row bytes, step, turned>` of
+    (d, a, b) over them: the operands are places in shared memory, of rows of so many bytes,
+    swizzled; a step is 32 bytes of them, or of b, where it is turned, 16 rows of 64 columns.
     """
     texts = [wgmma_source(kind, columns) for kind, columns in sorted(products)]
     for kind in sorted({kind for kind, _ in products}):
         widths = sorted(columns for other, columns in products if other == kind)
         calls = "\n".join(
-            f"  if constexpr (Columns == {columns}) {wgmma_name(kind, columns)}(d, left, right, 1);"
+            f"  if constexpr (Columns == {columns}) {{\n"
+            f"    {wgmma_name(kind, columns)}<0, Turned>(d, left, right, 1);\n  }}"
             for columns in widths
         )
-        texts.append(f"""template <int Columns, int RowBytes, int Step, class T>
+        texts.append(f"""template <int Columns, int RowBytes, int Step, int Turned, class T>
 HT_DEV void ht_wgmma_{kind}(float* d, const T* a, const T* b) {{
   constexpr int skipped = Step * 32 / int(sizeof(T));
   const u64 left = ht_wgmma_operand<RowBytes>(a + skipped, 16, 8 * RowBytes);
-  const u64 right = ht_wgmma_operand<RowBytes>(b + skipped, 16, 8 * RowBytes);
+  constexpr int next = Turned ? RowBytes / int(sizeof(T)) * RowBytes : 16;
+  const T* const first = Turned ? b + Step * 16 * RowBytes / int(sizeof(T)) : b + skipped;
+  const u64 right = ht_wgmma_operand<RowBytes>(first, next, 8 * RowBytes);
 {calls}
 }}
 """)

@@ -7,7 +7,7 @@ internal functions. round is half to even.  f16 and bf16 are computed in f32.
 from __future__ import annotations
 
 from hidet_core.base.errors import CompilerBug
-from hidet_core.ir.dtypes import DType, boolean, f32
+from hidet_core.ir.dtypes import BITS, DType, boolean, f32
 
 from .. import vecmath
 from ..text import Writer, literal, mangled, type_name
@@ -20,6 +20,10 @@ _PREDICATES = ("isnan", "isinf")
 
 def unary(w: Writer, op: str, a: str, dtype: DType) -> str:
     """op(a), `dtype` being that of a."""
+    if op in BITS:
+        to = type_name(BITS[op].vector(dtype.lanes))
+        same = to == type_name(dtype)
+        return a if same else w.op(f"bitcast {type_name(dtype)} {a} to {to}")
     if dtype.name in HALVES:
         result = unary(w, op, widen(w, a, dtype), f32.vector(dtype.lanes))
         return result if op in _PREDICATES else narrow(w, result, dtype)

@@ -111,6 +111,7 @@ void Block::Leave() {
                 barriers_[0].waiting.size(), barriers_[0].line));
   }
   CheckIdle();
+  if (live_ == 1) CheckGridWasWaitedFor();
   left_[current_ / 32] |= 1u << lane;
   --live_;
   spins_ = 0;

@@ -89,6 +89,7 @@ class Block {
   void WaitMma(unsigned pending_groups);
   void SetRegisters(unsigned count, bool increases);
   void WaitForGrid();
+  void CheckGridWasWaitedFor();
   bool IsEarly() const;
   void LaunchDependents() {}
   void Trap(CUresult code, const std::string& text) { Fail(code, text); }

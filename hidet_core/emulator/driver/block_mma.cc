@@ -213,4 +213,12 @@ void Block::WaitForGrid() {
   clocks_.Learn(current_, grid_waited_->first, grid_waited_->second);
 }
 
+// Who waits for this kernel learns of those before it only if this kernel has waited for them.
+void Block::CheckGridWasWaitedFor() {
+  if (!grid_->starts_early || grid_waited_.has_value()) return;
+  Fail(CUDA_ERROR_LAUNCH_FAILED,
+       "the block ends and no thread of it came to griddepcontrol.wait: the kernels after this one "
+       "wait for it, and would not know those before it to be done");
+}
+
 }  // namespace hidet::emu

@@ -8,6 +8,7 @@ from .gemv import Gemv
 from .injective import Injective
 from .lrn import Lrn
 from .pool import Pool2d
+from .recurrent import Recurrent
 from .reduce import ReduceTemplate
 from .rows import Rows
 from .scan import Scan
@@ -20,9 +21,8 @@ from .warpgroup import Warpgroup
 
 TEMPLATES: tuple[Template, ...] = (
     Depthwise(), Gemv(), Specialised(), Warpgroup(), TensorCore(), Simt(), Rows(), AttentionMma(),
-    Attention(),
-    Pool2d(), Lrn(), Scatter(), Scan(), TopK(),
-    Injective(), ReduceTemplate(),
+    Attention(), Pool2d(), Lrn(), Scatter(), Scan(), TopK(), Recurrent(), Injective(),
+    ReduceTemplate(),
 )  # fmt: skip
 
 __all__ = ["TEMPLATES"]

@@ -29,7 +29,6 @@ from hidet_core.compute.dims import Dim, product, simplify
 from hidet_core.ir.dtypes import bf16, f16, f32
 from hidet_core.ir.expr import Expr, both, eq, is_const, minimum, wrap
 from hidet_core.ir.intrinsics import GROUP_DEPTH, GROUP_ROWS, WARP, WARPGROUP
-from hidet_core.ir.tensor_map import TensorMap
 from hidet_core.lang import (
     barrier,
     build,
@@ -47,7 +46,6 @@ from hidet_core.lang import (
     registers_decrease,
     registers_increase,
     shared,
-    tensor_load,
     threads,
     u64,
     unroll,
@@ -64,7 +62,7 @@ from ..config import Config
 from ..problem import Problem, Scheduled
 from ..template import Template
 from ..work import scalars_of
-from .boxes import ROW_BYTES, operand_maps
+from .boxes import BLOCK_K, ROW_BYTES, Boxes, operand_boxes
 from .contraction import Contraction, Packing, contraction, is_contraction
 from .tensor_core import KINDS, SHARED_BYTES, raster
 from .tile_store import store_sums
@@ -75,7 +73,6 @@ FEATURES = ("wgmma", "tma", "mbarrier")
 PRODUCER_REGISTERS = 40
 CONSUMER_REGISTERS = {1: 240, 2: 232}  # by the number of consumers: what fits a multiprocessor
 MOST_STAGES = 8
-BLOCK_K = ROW_BYTES // 2  # depth of a stage, in elements of 16 bits
 WARPS = WARPGROUP // WARP
 STEP_CYCLES = 40.0  # from the arrival of a stage to its first product
 SETUP_NS = 700.0  # barrier objects, tensor maps, the exchange of registers: once in a launch
@@ -131,9 +128,9 @@ class Specialised(Template):
         require(need <= limit, f"{need} bytes of shared memory > {limit} on {target.name}")
         need, limit = config.block_n // 2 + REGISTERS, CONSUMER_REGISTERS[config.consumers]
         require(need <= limit, f"about {need} registers > {limit}")
-        require(_is_product(problem), "TMA copies no windows")
+        require(_is_product(problem), "TMA copies no windows, nor parts of channels")
         view, _ = sized(problem)
-        operand_maps(view, config.block_m, config.block_n)
+        operand_boxes(view, config.block_m, config.block_n)
         if isinstance(view.rows, int):
             require(view.rows >= LEAST_ROWS, f"{view.rows} rows, a product has {GROUP_ROWS}")
             fits = config.block_m < 2 * view.rows
@@ -157,13 +154,13 @@ class Specialised(Template):
 
     def build(self, problem: Problem, config: SpecialisedConfig, target: Cuda) -> Scheduled:
         view = contraction(problem, Packing(config.block_n, BLOCK_K, "k"))
-        maps = operand_maps(view, config.block_m, config.block_n)
+        a, b = operand_boxes(view, config.block_m, config.block_n)
         tiles = _Tiles.of(view, config, target)
-        params = [*maps, view.out.buffer]
+        params = [a.map, b.map, view.out.buffer]
         with build(problem.name, params, scalars_of(*params)) as slot:
             for (block,) in parallel(tiles.blocks):
                 for thread in threads(config.threads):
-                    ring = _Ring(config, maps, thread)
+                    ring = _Ring(config, a, b, thread)
                     role = let("role", thread // WARPGROUP)
                     with when(eq(role, config.consumers)):
                         ring.produce(tiles, block, thread)
@@ -177,7 +174,8 @@ def _is_product(problem: Problem) -> bool:
     if problem.op == "matmul":
         return True
     attrs, window = problem.attrs, problem.inputs[1].shape[:2]
-    return window == (1, 1) and attrs["strides"] == (1, 1) and not any(attrs["pads"])
+    plain = attrs["strides"] == (1, 1) and attrs["groups"] == 1 and not any(attrs["pads"])
+    return plain and window == (1, 1)
 
 
 @functools.lru_cache(maxsize=16)
@@ -225,14 +223,9 @@ class _Ring:
     time.
     """
 
-    def __init__(
-        self, config: SpecialisedConfig, maps: tuple[TensorMap, TensorMap], thread: Expr
-    ) -> None:
-        self.config, self.maps, stages = config, maps, config.stages
-        self.dtype = maps[0].dtype
-        shape_a, shape_b = ([stages, size, BLOCK_K] for size in (config.block_m, config.block_n))
-        self.a = shared(self.dtype, shape_a, "ring_a")
-        self.b = shared(self.dtype, shape_b, "ring_b")
+    def __init__(self, config: SpecialisedConfig, a: Boxes, b: Boxes, thread: Expr) -> None:
+        self.config, self.boxes, stages = config, (a, b), config.stages
+        self.tiles = a.ring(stages, "ring_a"), b.ring(stages, "ring_b")
         self.full, self.empty = shared(u64, [stages], "full"), shared(u64, [stages], "empty")
         with when(eq(thread, 0)):
             for stage in range_(stages, "stage"):
@@ -256,9 +249,8 @@ class _Ring:
                     mbarrier_wait(self.empty[stage], 1 - parity)
                     full = self.full[stage]
                     mbarrier_expect(full, self.config.stage_bytes)
-                    for ring, map_, line in ((self.a, self.maps[0], m), (self.b, self.maps[1], n)):
-                        first = (line, step * BLOCK_K)
-                        tensor_load(ring[stage, 0, 0], map_, first, full)
+                    for boxes, ring, line in zip(self.boxes, self.tiles, (m, n), strict=True):
+                        boxes.load(ring, stage, (group, line, step * BLOCK_K), full)
 
     def consume(self, tiles: _Tiles, block: Expr, role: Expr, thread: Expr) -> None:
         """What a consumer warpgroup does: 64 rows of the tile, all columns."""
@@ -282,11 +274,13 @@ class _Ring:
             store_sums(tiles.view, group, (row, n), sums, thread % WARP)
 
     def _multiply(self, sums: Expr, stage: Expr, role: Expr) -> None:
-        kind, shape = KINDS[self.dtype], (self.config.block_n, ROW_BYTES)
-        a, b = self.a[stage, role * GROUP_ROWS, 0], self.b[stage, 0, 0]
+        (left, right), (_, boxes) = self.tiles, self.boxes
+        kind, shape = KINDS[left.dtype], (self.config.block_n, ROW_BYTES)
+        a = left[stage, role * GROUP_ROWS, 0]
+        b = right[(stage, *[0] * (len(right.shape) - 1))]
         wgmma_fence()
         for step in range(BLOCK_K // GROUP_DEPTH):
-            wgmma(kind, sums, a, b, shape, step)
+            wgmma(kind, sums, a, b, shape, step, boxes.is_turned)
         wgmma_commit()
 
     def _free(self, number: Expr, condition: Expr, thread: Expr) -> None:

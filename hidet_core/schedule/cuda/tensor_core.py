@@ -281,26 +281,34 @@ class TileSums:
     def _accumulate(self, begin: Expr, steps: Expr) -> None:
         """The steps from depth `begin` on. Copies are stages - 1 steps ahead, a group each step, be
         it empty: so many may be on their way when a stage is waited for.
+
+        Weights come first, for they are there before the kernels before this one are done.
         """
-        stages = self.config.stages
+        stages, rings = self.config.stages, (self.a, self.b)
+        early = rings
+        if self.view.packed:
+            early = (self.a,)
+            for step in range_(stages - 1, "early"):
+                self._copy((self.b,), step, begin, steps)
         for step in range_(stages - 1, "early"):
-            self._copy(step, begin, steps)
+            self._copy(early, step, begin, steps)
+            copy_commit()
         for step in range_(steps, "step"):
             self._arrived(stages - 2)
             barrier()  # all have what they waited for, and nobody reads the stage before any more
-            self._copy(step + (stages - 1), begin, steps)
+            self._copy(rings, step + (stages - 1), begin, steps)
+            copy_commit()
             self._multiply(let("stage", step % stages))
 
     def _arrived(self, pending: int) -> None:
         copy_wait(pending)
 
-    def _copy(self, step: Expr, begin: Expr, steps: Expr) -> None:
+    def _copy(self, rings: tuple[RingTile, ...], step: Expr, begin: Expr, steps: Expr) -> None:
         with when(step < steps):
             stage = let("stage", step % self.config.stages)
             first = let("k", begin + step * self.config.block_k)
-            for ring in (self.a, self.b):
+            for ring in rings:
                 ring.copy(stage, first)
-        copy_commit()
 
     def _multiply(self, stage: Expr) -> None:
         """sums += a's tile * b's tile, from a stage."""

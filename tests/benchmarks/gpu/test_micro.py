@@ -42,5 +42,5 @@ def test_products_of_warpgroups(kind, columns):
 
 @needs_nvrtc
 def test_programmatic_launches():
-    image, _ = compile_measured(K.prelude("hopper.h") + K.PROGRAMMATIC_LINK, "sm_90a")
+    image, _ = compile_measured(K.prelude("programmatic.h") + K.PROGRAMMATIC_LINK, "sm_90a")
     assert image[:4] == b"\x7fELF"

@@ -18,6 +18,7 @@ POSITIVE = np.random.default_rng(1).random((3, 4, 5), np.float32) + 0.1
 COUNTED = np.arange(24, dtype=np.int32).reshape(2, 3, 4) - 11
 TIES = np.array([[3, 1, 3, 0], [-2, -2, -5, -2]], np.float32)
 X4 = (2, 6, 3, 4)
+DOUBLE = np.random.default_rng(2).standard_normal((2, 3, 8))
 LOOSE = {"rtol": 1e-4, "atol": 1e-5}
 
 PRODUCTS = [
@@ -45,6 +46,8 @@ REDUCTIONS = [
     *(Case(name, 18, [POSITIVE], {"keepdims": 0}, note="all") for name in NAMES[:4]),
     Case("ReduceSum", 13, [(3, 4, 5), ints(-2)], {"keepdims": 0}, (1,)),
     Case("ReduceSum", 13, [(3, 4, 5)], {"noop_with_empty_axes": 1}),
+    *(Case(name, 18, [np.array(1.5, np.float32)], note="scalar") for name in NAMES[5:]),
+    *(Case(name, 18, [POSITIVE], {"noop_with_empty_axes": 1}) for name in NAMES[5:]),
     Case("ReduceMean", 18, [COUNTED, ints(2)], constants=(1,), note="int"),
     Case("ReduceMax", 18, [COUNTED, ints(0)], constants=(1,), note="int"),
     Case("ReduceMax", 20, [COUNTED > 5, ints(0)], constants=(1,), note="bool"),
@@ -72,6 +75,10 @@ ROWS = [
     Case("LayerNormalization", 17, [(2, 3, 8), (3, 8), (3, 8)], {"axis": 1}, **LOOSE),
     Case("LayerNormalization", 17, [(2, 3, 8), (1, 8), (3, 8)], {"axis": 1}, **LOOSE,
          note="broadcast"),
+    Case("LayerNormalization", 17, [(2, 3, 8), (8,), (8,)], outputs=3, **LOOSE),
+    Case("LayerNormalization", 17, [DOUBLE, DOUBLE[0, 0]], {"axis": 1}, outputs=3, **LOOSE),
+    Case("SimplifiedLayerNormalization", 13, [DOUBLE, DOUBLE[0, 0]], {"axis": -1}, outputs=2,
+         **LOOSE),
     Case("RMSNormalization", 23, [(2, 3, 8), (8,)], **LOOSE),
     Case("SimplifiedLayerNormalization", 13, [(2, 3, 8), (8,)], {"axis": -1}, **LOOSE),
     Case("SkipLayerNormalization", 13, [(2, 3, 8), (2, 3, 8), (8,), (8,), (8,)],
@@ -85,6 +92,8 @@ ROWS = [
     Case("BatchNormalization", 9, [X4, (6,), (6,), (6,), np.full(6, 0.7, np.float32)],
          {"epsilon": 0.01}, (1, 2, 3, 4)),
     Case("BatchNormalization", 15, [X4, (6,), (6,), (6,), np.full(6, 0.7, np.float32)]),
+    Case("BatchNormalization", 15, [X4, (6,), (6,), (6,), np.full(6, 0.7, np.float32)],
+         {"training_mode": 1, "momentum": 0.8}, outputs=3, **LOOSE),
     Case("BatchNormalization", 15, [(4, 6), (6,), (6,), (6,), np.full(6, 0.7, np.float32)],
          constants=(1, 2, 3, 4), note="two dims"),
 ]  # fmt: skip

@@ -105,6 +105,30 @@ def test_shapes_as_data():
     assert count_ops(graph)["dims"] == 2
 
 
+@pytest.mark.parametrize(("start", "end", "step"), [
+    (-1, -(2**63), -1), (-1, -(2**63), -3), (2**62, -(2**31), -2), (3, 0, -1), (-2, -5, -2),
+    (-9, -(2**63), -1), (2, 2**62, -1), (-1, 1, -2),
+])  # fmt: skip
+def test_slices_backwards(start, end, step):
+    net = Net("n", 2, opset=13)
+    bounds = [net.const(ints(n)) for n in (start, end, 0, step)]
+    check_sizes(net.model(net.op("Slice", "x", *bounds)), [(n, 2) for n in (1, 2, 4, 7)])
+
+
+def test_ranges_downwards():
+    net = Net("n", 2, opset=13)
+    size = net.op("Gather", net.op("Shape", "x"), net.const(np.array(0)), axis=0)
+    down = net.op("Range", size, net.const(np.array(1)), net.const(np.array(-2)))
+    check_sizes(net.model(down), [(n, 2) for n in (1, 2, 5, 8)])
+
+
+def test_splits_of_multiples():
+    net = Net("n", 2, opset=13)
+    twice = net.op("Concat", "x", "x", axis=0)
+    net.nodes.append(helper.make_node("Split", [twice], ["a", "b"], name="split", axis=0))
+    check_sizes(net.model(net.op("Sub", "a", "b")), [(3, 2)])
+
+
 @pytest.mark.parametrize(
     ("case", "dims"),
     [
@@ -124,6 +148,10 @@ def test_shapes_as_data():
                                               "ceil_mode": 1}), [1, 2, "h", "w"]),
         (Case("MaxPool", 13, [(1, 2, 7, 8)], {"kernel_shape": [3, 2], "strides": [2, 3],
                                               "auto_pad": "SAME_UPPER"}), [1, 2, "h", "w"]),
+        (Case("AveragePool", 13, [(1, 2, 7, 8)], {"kernel_shape": [3, 2], "strides": [2, 3],
+                                                  "auto_pad": "SAME_LOWER"}), [1, 2, "h", "w"]),
+        (Case("LpPool", 18, [(1, 2, 7, 8)], {"kernel_shape": [3, 4], "strides": [2, 3],
+                                             "auto_pad": "SAME_UPPER"}), [1, 2, "h", "w"]),
         (Case("Conv", 13, [(1, 2, 7, 8), (3, 2, 3, 4)], {"strides": [2, 3],
                                                          "auto_pad": "SAME_LOWER"}),
          [1, 2, "h", "w"]),

@@ -120,13 +120,14 @@ def test_workspaces_are_temporaries_of_one_launch():
         program = kernel.program
         kernel.program = rebuild(program, {"params": (*program.params, plain, zero)})
         kernel.scheduled = replace(kernel.scheduled, workspace={plain: False, zero: True})
-        kernel.launch = (128, 1000)
+        kernel.launch = (128, 1000, True)
     plan, _ = assemble(result.graph, result.storage, result.kernels, "cuda")
     assert (plan.device, plan.kernels[0].threads, plan.kernels[0].shared_bytes) == (
         "cuda",
         128,
         1000,
     )
+    assert all(kernel.dependent for kernel in plan.kernels)
     keys = []
     for launch in plan.launches:
         work, tickets = (plan.buffers[arg.buffer] for arg in launch.args[-2:])

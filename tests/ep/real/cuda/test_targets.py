@@ -41,6 +41,11 @@ def test_inspect_shows_it(tmp_path, capsys):
     assert f"on {GPU}" in capsys.readouterr().out
 
 
+def test_gpus_are_not_tuned_by_sessions():
+    with pytest.raises(BadOption, match=r"'tuning': got 'fast', allowed: off for GPUs"):
+        hidet_ep.provider(target="cuda", tuning="fast")
+
+
 def test_a_gpu_that_is_not_there_is_named():
     with pytest.raises(BadOption, match=r"option 'device_id': got 3, .*1 device"):
         hidet_ep.provider(target="cuda", device_id=3)
