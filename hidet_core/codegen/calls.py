@@ -58,7 +58,9 @@ def run_call(call: Call, operands: Operands, site: Site) -> None:
             given.append(np.broadcast_to(value, active.shape))
             continue
         memory, indices = place
-        if role.access != "write":
+        if row.by == "warpgroup" and role.scope == "shared":
+            given.append(_read_once(memory, indices, active, site))
+        elif role.access != "write":
             given.append(memory.stored(indices, _readers(call, active)))
         if role.access != "read":
             targets.append(place)
@@ -74,15 +76,22 @@ def _check_group(call: Call, size: int, active: Array, site: Site) -> None:
 
 
 def _readers(call: Call, active: Array) -> Array:
-    """The threads whose places are read: load_matrix has 8 rows for each matrix, a warpgroup reads
-    its operands once.
-    """
-    if INTRINSICS[call.name].by == "warpgroup":
-        return active
+    """The threads whose places are read: load_matrix has 8 rows for each matrix."""
     if call.name != "load_matrix":
         return active
     lanes = np.arange(active.shape[0]).reshape(-1, 1) % WARP
     return active & (lanes < 8 * call.immediates[0])
+
+
+def _read_once(memory: ThreadMemory, indices: Sequence[Any], active: Array, site: Site) -> Array:
+    """What each warpgroup reads together, as its first thread: [groups, elements]."""
+    numbers, before = site.numbers, site.active
+    assert numbers is not None
+    site.numbers, site.active = numbers[::WARPGROUP], active[::WARPGROUP]
+    firsts = [i[::WARPGROUP] if np.ndim(i) > 1 and len(i) > 1 else i for i in indices]
+    values = memory.stored(firsts, site.active)
+    site.numbers, site.active = numbers, before
+    return values
 
 
 # values have shape [threads, elements]; in a warp lane l is thread l
@@ -138,7 +147,7 @@ def _operand(call: Call, rows: Array, count: int) -> Array:
     """Of each warpgroup, the step of rows as they lie in shared memory: [groups, count, 16]."""
     _, row_bytes, step, _ = call.immediates
     chunks = row_bytes // 16
-    held = rows[::WARPGROUP].reshape(-1, count, chunks, GROUP_DEPTH // 2)
+    held = rows.reshape(-1, count, chunks, GROUP_DEPTH // 2)
     turn = np.arange(count) * row_bytes // 128 % chunks
     places = (step * 2 + np.arange(2)) ^ turn.reshape(-1, 1)
     chosen = held[:, np.arange(count).reshape(-1, 1), places]
@@ -149,7 +158,7 @@ def _turned_operand(call: Call, rows: Array, count: int) -> Array:
     """The same of b that lies as [count / 64][depth][64]."""
     _, row_bytes, step, _ = call.immediates
     side, chunks = row_bytes // 2, row_bytes // 16  # of a row; rows are as many as its elements
-    held = rows[::WARPGROUP].reshape(-1, count // side, side, chunks, 8)
+    held = rows.reshape(-1, count // side, side, chunks, 8)
     depth = step * GROUP_DEPTH + np.arange(GROUP_DEPTH).reshape(-1, 1)
     chosen = held[:, :, depth, np.arange(chunks) ^ (depth % chunks)]
     return (
@@ -214,6 +223,7 @@ _FUNCTIONS: dict[str, Callable[..., Array]] = {
     "pack_f16": _pack,
     "pack_bf16": _pack,
     "round_tf32": _round_tf32,
+    "wgmma_results": lambda call, sums: sums,
     "shuffle_xor": _shuffle_xor,
     "shuffle_down": _shuffle_down,
 }

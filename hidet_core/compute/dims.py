@@ -8,6 +8,7 @@ Symbols stand for sizes of at least 1.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from hidet_core.ir.dtypes import i64
 from hidet_core.ir.expr import Binary, Const, Expr, Var, wrap
@@ -15,13 +16,20 @@ from hidet_core.ir.poly import Monomial, Poly, same_poly, to_expr
 from hidet_core.ir.printer import text
 from hidet_core.ir.simplify import Simplifier, simplify_dim
 
+KEPT = 1 << 14  # results of each function here
 Dim = int | Expr
 Shape = tuple[Dim, ...]
 
 
 def simplify(dim: Dim) -> Dim:
     """The canonical form of a dim; an int where it is known."""
-    return dim if isinstance(dim, (int, Var)) else simplify_dim(dim)
+    return dim if isinstance(dim, (int, Var)) else _canonical(dim)
+
+
+# Expressions are compared by identity, and those of a graph's types are asked for again and again.
+@lru_cache(maxsize=KEPT)
+def _canonical(dim: Expr) -> Dim:
+    return simplify_dim(dim)
 
 
 def dim_text(dim: Dim) -> str:
@@ -39,6 +47,11 @@ def same_dim(a: Dim, b: Dim) -> bool:
         return a == b
     if a is b:
         return True
+    return _are_equal(a, b)
+
+
+@lru_cache(maxsize=KEPT)
+def _are_equal(a: Dim, b: Dim) -> bool:
     algebra = Simplifier()
     return same_poly(algebra.poly(dim_expr(a)), algebra.poly(dim_expr(b)))
 
@@ -59,6 +72,11 @@ def is_cut_of(cut: Dim, whole: Dim) -> bool:
 
 def product(dims: Iterable[Dim]) -> Dim:
     """The number of elements of a box (1 of no dims)."""
+    return _product(tuple(dims))
+
+
+@lru_cache(maxsize=KEPT)
+def _product(dims: Shape) -> Dim:
     result: Dim = 1
     for dim in dims:
         result = result * dim

@@ -46,7 +46,8 @@ def path(
 ) -> Path:
     """The file of this model; built on first use. image: in place of the published one, where the
     network takes one. form: float32, float16, bfloat16, or rounded, rounded_bfloat16: the
-    float32 twins of these (halves.py); int8 (quantised.py). scale: of a network that is written here (catalog.py).
+    float32 twins of these (halves.py); int8 (quantised.py). scale: of a network that is written
+    here (catalog.py).
     """
     parts = [name, f"b{batch}", f"i{image or 'full'}", f"s{seed}"]
     parts += [part for part in (form, scale) if part not in ("float32", "full")]

@@ -8,6 +8,7 @@ from .dot import DotConv, DotMatmul
 from .injective import Injective
 from .lrn import Lrn
 from .matmul import Matmul
+from .nbits import MatmulNBits
 from .pool import Pool2d
 from .recurrent import Recurrent
 from .reduce import ReduceTemplate
@@ -19,7 +20,8 @@ from .winograd import Winograd
 
 TEMPLATES: tuple[Template, ...] = (
     Depthwise(), DotConv(), DotMatmul(), Conv2d(), Winograd(), Matmul(), Pool2d(), Rows(), Lrn(),
-    Attention(), Scatter(), Scan(), TopK(), Recurrent(), Injective(), ReduceTemplate(),
+    MatmulNBits(), Attention(), Scatter(), Scan(), TopK(), Recurrent(), Injective(),
+    ReduceTemplate(),
 )  # fmt: skip
 
 __all__ = ["TEMPLATES"]
