@@ -14,7 +14,6 @@ CLAIMED_AT_LEAST = 0.8  # of the variants of cases: those in which HidetEP takes
 NEVER_TAKEN = {
     "Constant": "ONNX Runtime makes it an initializer",
     "ConstantOfShape": "its shape is an input of the model in all cases",
-    "LayerNormalization": "all cases want its Mean and InvStdDev, which we do not compute",
 }
 
 pytestmark = pytest.mark.onnx_backend
