@@ -113,13 +113,18 @@ def validate(model: str, request: Request, provider: Provider | None = None) -> 
         create_s=create_s,
         **_told(last_reports(reports)),
     )
-    tolerance = TOLERANCES[request.dtype]
+    tolerance = _tolerance(model, request)
     if request.dtype == "float16" and max(errors) > tolerance:
         own = _run_all(open_session(path, REFERENCE, request.threads), feeds)
         pairs = zip(own, reference, strict=True)
         tolerance = max(tolerance, HALF_AS_CPU * max(max_relative_error(*p) for p in pairs))
     problems = _problems(verdict, tolerance, claims.elsewhere)
     return dataclasses.replace(verdict, problems=problems)
+
+
+def _tolerance(model: str, request: Request) -> float:
+    own = zoo.NETWORKS[model].tolerance if model in zoo.NETWORKS else 0.0
+    return own or TOLERANCES[request.dtype]
 
 
 def _models(model: str, request: Request) -> tuple[Path, Path]:

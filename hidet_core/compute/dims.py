@@ -8,20 +8,28 @@ Symbols stand for sizes of at least 0; two dims are the same if they are for siz
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from hidet_core.ir.dtypes import i64
 from hidet_core.ir.expr import Binary, Const, Expr, Var, wrap
-from hidet_core.ir.poly import Monomial, Poly, same_poly, to_expr
+from hidet_core.ir.poly import Monomial, Poly, add, constant, mul, same_poly, to_expr
 from hidet_core.ir.printer import text
 from hidet_core.ir.simplify import Simplifier, simplify_dim
 
+KEPT = 1 << 14  # results of each function here
 Dim = int | Expr
 Shape = tuple[Dim, ...]
 
 
 def simplify(dim: Dim) -> Dim:
     """The canonical form of a dim; an int where it is known."""
-    return dim if isinstance(dim, (int, Var)) else simplify_dim(dim)
+    return dim if isinstance(dim, (int, Var)) else _canonical(dim)
+
+
+# Expressions are compared by identity, and those of a graph's types are asked for again and again.
+@lru_cache(maxsize=KEPT)
+def _canonical(dim: Expr) -> Dim:
+    return simplify_dim(dim)
 
 
 def dim_text(dim: Dim) -> str:
@@ -39,6 +47,11 @@ def same_dim(a: Dim, b: Dim) -> bool:
         return a == b
     if a is b:
         return True
+    return _are_equal(a, b)
+
+
+@lru_cache(maxsize=KEPT)
+def _are_equal(a: Dim, b: Dim) -> bool:
     algebra = Simplifier()
     return same_poly(algebra.poly(dim_expr(a)), algebra.poly(dim_expr(b)))
 
@@ -59,6 +72,11 @@ def is_cut_of(cut: Dim, whole: Dim) -> bool:
 
 def product(dims: Iterable[Dim]) -> Dim:
     """The number of elements of a box (1 of no dims)."""
+    return _product(tuple(dims))
+
+
+@lru_cache(maxsize=KEPT)
+def _product(dims: Shape) -> Dim:
     result: Dim = 1
     for dim in dims:
         result = result * dim
@@ -66,23 +84,30 @@ def product(dims: Iterable[Dim]) -> Dim:
 
 
 def exact_div(a: Dim, b: Dim) -> Dim | None:
-    """a / b where b divides a whatever the symbols' values, else None (also where b has terms)."""
+    """a / b where b divides a whatever the symbols' values, else None."""
     if isinstance(a, int) and isinstance(b, int):
         return a // b if b and a % b == 0 else None
     algebra = Simplifier()
-    top, bottom = algebra.poly(dim_expr(a)), algebra.poly(dim_expr(b))
-    if bottom.terms and same_poly(top, bottom):
-        return 1
-    if len(bottom.terms) != 1:
+    left, bottom = algebra.poly(dim_expr(a)), algebra.poly(dim_expr(b))
+    if not bottom.terms:
         return None
-    ((factors, coefficient),) = bottom.terms.items()
-    terms: dict[Monomial, int] = {}
-    for term, count in top.terms.items():
-        rest = _without(term, factors)
-        if rest is None or count % coefficient:
+    names = [
+        *dict.fromkeys(name for form in (bottom, left) for term in form.terms for name in term)
+    ]
+
+    def leading(form: Poly) -> Monomial:
+        """Of the highest powers of the first name, then of the next one, ..."""
+        return max(form.terms, key=lambda term: [term.count(name) for name in names])
+
+    factors, quotient = leading(bottom), constant(0)
+    while left.terms:
+        term = leading(left)
+        rest, count = _without(term, factors), left.terms[term]
+        if rest is None or count % bottom.terms[factors]:
             return None
-        terms[rest] = count // coefficient
-    return simplify(to_expr(Poly(terms, top.atoms), algebra.order))
+        step = Poly({rest: count // bottom.terms[factors]}, left.atoms)
+        quotient, left = add(quotient, step), add(left, mul(step, bottom), -1)
+    return simplify(to_expr(quotient, algebra.order))
 
 
 def _without(term: Monomial, factors: Monomial) -> Monomial | None:

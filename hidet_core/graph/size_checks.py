@@ -3,7 +3,8 @@
 takes: a graph after all passes      gives: pairs of dims, with the node that says so
 A table cut to a symbolic length has min(length, rows) rows; where that broadcasts with the length
 itself (positions added to a sequence) the two are equal in every valid run, and kernels count on
-it (ops/elementwise.py).
+it (ops/elementwise.py). So are the sizes beside the axis of a concat: upsampled features and those
+that they are joined with have different expressions for them (ops/layout.py).
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hidet_core.compute.dims import Dim, Shape, is_cut_of, simplify
+from hidet_core.compute.dims import Dim, Shape, dim_text, is_cut_of, same_dim, simplify
 from hidet_core.ir.expr import minimum
 
-from .graph import Graph
+from .graph import Graph, Operator
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +44,12 @@ def size_checks(graph: Graph) -> list[EqualSizes]:
                 where = operator.name or operator.op.name
                 found[f"k {k}", where] = EqualSizes(where, k, simplify(minimum(size, k)))
             continue
+        elif operator.op.name == "concat":
+            for check in _beside(operator):
+                found.setdefault(
+                    (f"{dim_text(check.left)} {dim_text(check.right)}", check.where), check
+                )
+            continue
         else:
             continue
         for value in values:
@@ -50,6 +57,16 @@ def size_checks(graph: Graph) -> list[EqualSizes]:
                 check = EqualSizes(operator.name or operator.op.name, whole, cut)
                 found.setdefault((str(id(cut)), check.where), check)
     return list(found.values())
+
+
+def _beside(concat: Operator) -> Iterator[EqualSizes]:
+    """The sizes of a concat's inputs beside its axis are those of its output."""
+    where = concat.name or concat.op.name
+    for value in concat.inputs:
+        sizes = zip(value.type.shape, concat.output.type.shape, strict=True)
+        for axis, (own, whole) in enumerate(sizes):
+            if axis != concat.attrs["axis"] and not same_dim(own, whole):
+                yield EqualSizes(where, whole, own)
 
 
 def _cuts(shape: Shape, whole: Shape) -> Iterator[tuple[Dim, Dim]]:

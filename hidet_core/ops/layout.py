@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from hidet_core.base.errors import Unsupported
 from hidet_core.compute.definition import Definition, compute
-from hidet_core.compute.dims import Dim, dim_expr, same_shape, simplify
+from hidet_core.compute.dims import Dim, dim_expr, dim_text, simplify
 from hidet_core.compute.types import TensorType, tensor_type
 from hidet_core.ir.dtypes import i64
 from hidet_core.ir.expr import Buffer, Expr, both, cast, load, maximum, minimum, select, wrap
@@ -22,15 +22,26 @@ from .registry import Attrs, Types, operator
 
 
 def _infer_concat(types: Types, attrs: Attrs) -> TensorType:
+    """Sizes beside the axis that are different expressions are equal in every valid run, which
+    graph/size_checks.py has checked; the simplest of them counts.
+    """
     axis, first = attrs["axis"], types[0]
+    shape = list(first.shape)
     for other in types[1:]:
-        rest = [t.shape[:axis] + t.shape[axis + 1 :] for t in (first, other)]
-        if other.rank != first.rank or other.dtype != first.dtype or not same_shape(*rest):
-            raise Unsupported("concat", f"{first} and {other} differ in more than axis {axis}")
-    total: Dim = 0
-    for t in types:
-        total = total + t.shape[axis]
-    return tensor_type(first.dtype, (*first.shape[:axis], total, *first.shape[axis + 1 :]))
+        if other.rank != first.rank or other.dtype != first.dtype:
+            raise Unsupported("concat", f"{first} and {other} differ in rank or type")
+        for k in (k for k in range(first.rank) if k != axis):
+            mine, theirs = shape[k], other.shape[k]
+            if isinstance(mine, int) and isinstance(theirs, int) and mine != theirs:
+                raise Unsupported("concat", f"{first} and {other} differ in more than axis {axis}")
+            shape[k] = min(mine, theirs, key=_complexity)
+    shape[axis] = sum((t.shape[axis] for t in types[1:]), start=first.shape[axis])
+    return tensor_type(first.dtype, shape)
+
+
+def _complexity(dim: Dim) -> int:
+    """A number is simplest, then a symbol."""
+    return 0 if isinstance(dim, int) else len(dim_text(dim))
 
 
 def _offsets(shapes: Sequence[Sequence[Dim]], axis: int) -> list[Dim]:

@@ -20,8 +20,10 @@ from hidet_ep.zoo.efficientnet import efficientnet_b0
 from hidet_ep.zoo.encoder import Sizes
 from hidet_ep.zoo.gpt2_graph import GPT2, gpt2
 from hidet_ep.zoo.images import inception_v3, mobilenet_v2
+from hidet_ep.zoo.llama_graph import LlamaSizes, llama
 from hidet_ep.zoo.lstm import LstmSizes, lstm
 from hidet_ep.zoo.nodes import Size
+from hidet_ep.zoo.quantised import in_int8
 from hidet_ep.zoo.resnet import resnet50_v1_5
 from hidet_ep.zoo.swin import SwinSizes, swin
 from hidet_ep.zoo.t5 import T5Sizes, t5_encoder
@@ -31,6 +33,7 @@ from hidet_ep.zoo.whisper import WhisperSizes, whisper_encoder
 from hidet_ep.zoo.yolo import yolo
 
 SCALES = ("full", "reduced", "symbolic")
+INT8 = 5e-2  # a few steps of quantisation
 SEQUENCE = 128  # of full transformers of text
 ANY = ("H", "W")  # an image of any size
 Arguments = Mapping[str, Any]
@@ -39,7 +42,9 @@ Runs = tuple[Mapping[str, int], ...]
 
 @dataclass(frozen=True)
 class Network:
-    """make: the builder; full, reduced, symbolic: its arguments besides batch, seed and dtype."""
+    """make: the builder; full, reduced, symbolic: its arguments besides batch, seed and dtype.
+    tolerance: of the output's scale, in place of the data type's; 0: that.
+    """
 
     make: Callable[..., onnx.ModelProto]
     reduced: Arguments
@@ -47,6 +52,7 @@ class Network:
     runs: Runs
     full: Arguments = field(default_factory=dict)
     is_transformer: bool = False
+    tolerance: float = 0.0
 
     def arguments(self, scale: str) -> Arguments:
         return {"full": self.full, "reduced": self.reduced, "symbolic": self.symbolic}[scale]
@@ -54,6 +60,16 @@ class Network:
 
 def _text(sequence: Size) -> Sizes:
     return Sizes(layers=2, hidden=32, heads=4, vocabulary=50, positions=32, sequence=sequence)
+
+
+def _int8_resnet(seed: int = 0, **arguments: Any) -> onnx.ModelProto:
+    if "dtype" in arguments:
+        raise ValueError("a network in 8 bits has scales of float32")
+    return in_int8(resnet50_v1_5(seed=seed, **arguments), seed)
+
+
+def _decoded(*sizes: tuple[int, int, int]) -> Runs:
+    return tuple({"N": n, "S": s, "P": past, "P + S": past + s} for n, s, past in sizes)
 
 
 def _batches(*sizes: int) -> Runs:
@@ -70,6 +86,9 @@ def _images(*sizes: tuple[int, int, int]) -> Runs:
 
 T5 = T5Sizes(layers=2, hidden=32, heads=4, head=8, inner=48, vocabulary=50, sequence=21)
 WHISPER = WhisperSizes(layers=2, hidden=32, heads=4, mels=12, frames=38, positions=19)
+LLAMA = LlamaSizes(2, 32, 4, 2, 48, 50, positions=64, sequence=3, past=5)
+# two layers of 16: a file of ONNX holds 2 GB
+LLAMA_TOP = LlamaSizes(layers=2, sequence=1, past=128)
 LSTM = LstmSizes(embedded=12, hidden=10, vocabulary=50, sequence=9)
 VIT = VitSizes(image=32, patch=8, layers=2, hidden=32, heads=4, classes=20)
 SWIN = SwinSizes(64, 4, 4, 16, (2, 2), (2, 4), 20)
@@ -121,6 +140,14 @@ NETWORKS: Mapping[str, Network] = {
     "inception_v3": Network(
         inception_v3, {"image": 75, **NARROW}, {"image": 75, **NARROW}, _batches(2, 1, 0)
     ),
+    "llama": Network(
+        llama,
+        {"sizes": LLAMA},
+        {"sizes": replace(LLAMA, sequence="S", past="P")},
+        _decoded((2, 3, 5), (1, 1, 0), (1, 1, 17), (3, 9, 2)),
+        {"sizes": LLAMA_TOP},
+        is_transformer=True,
+    ),
     "lstm": Network(
         lstm,
         {"sizes": LSTM},
@@ -133,6 +160,13 @@ NETWORKS: Mapping[str, Network] = {
     ),
     "resnet50_v1_5": Network(
         resnet50_v1_5, {"image": 64, **NARROW}, {"image": ANY, **NARROW}, IMAGE_RUNS
+    ),
+    "resnet50_int8": Network(
+        _int8_resnet,
+        {"image": 64, **NARROW},
+        {"image": ANY, **NARROW},
+        IMAGE_RUNS,
+        tolerance=INT8,
     ),
     "swin": Network(
         swin, {"sizes": SWIN}, {"sizes": SWIN}, _batches(2, 1, 3, 0), is_transformer=True

@@ -29,7 +29,7 @@ def split_concats(graph: Graph) -> Graph:
             return None
         name, attrs = operator.op.name, operator.attrs
         parts = [builder.emit(name, part, *scalars, **attrs) for part in concat.inputs]
-        joined = builder.emit("concat", *parts, **concat.attrs)
+        joined = builder.emit("concat", *parts, name=concat.name, **concat.attrs)
         uses[joined] = uses[operator.output]
         return joined
 

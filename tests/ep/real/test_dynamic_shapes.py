@@ -187,6 +187,33 @@ def test_pieces_of_any_size(rng):
     check_sizes(made, feeds, expect_all=False)
 
 
+def joined_features():
+    """Features at half the size go up again and are joined with the image, as in a U-Net."""
+    constants = {"scales": np.array([1, 1, 2, 2], np.float32)}
+    nodes = [
+        node("MaxPool", ["x"], ["half"], kernel_shape=[2, 2], strides=[2, 2]),
+        node(
+            "Resize",
+            ["half", "", "scales"],
+            ["up"],
+            coordinate_transformation_mode="asymmetric",
+            nearest_mode="floor",
+        ),
+        node("Concat", ["x", "up"], ["both"], axis=1, name="join"),
+        node("Exp", ["both"], ["y"]),
+    ]
+    return model(
+        nodes, [value("x", ("N", 2, "H", "W"))], [value("y", ("N", 4, "H", "W"))], constants
+    )
+
+
+def test_features_whose_sizes_agree_at_run_time(rng):
+    sizes = [(1, 4, 6), (2, 2, 2), (0, 4, 4), (3, 10, 2)]
+    checked = check_sizes(joined_features(), [{"x": floats(rng, n, 2, h, w)} for n, h, w in sizes])
+    with pytest.raises(Exception, match=r"join.*sizes 5 and 4"):
+        checked.session.run(None, {"x": floats(rng, 1, 2, 5, 6)})
+
+
 def test_shape_as_data(rng):
     """The mean by hand: a sum divided by a size that is only known at run time."""
     constants = {"one": np.array(1, np.int64), "axes": np.array([1], np.int64)}

@@ -75,6 +75,13 @@ def test_scatter_of_concat(shape, data):
     check_scatter("concat", pieces, axis=axis)
 
 
+@given(SHAPES, st.data())
+@settings(max_examples=40)
+def test_scatter_of_roll(shape, data):
+    shifts = tuple(data.draw(st.integers(0, size - 1)) for size in shape)
+    check_scatter("roll", [counted(shape)], shifts=shifts)
+
+
 ELEMENTWISE = sorted(op.name for op in OPS.values() if op.elementwise)
 ATTRS = {"to": i32, "alpha": 0.5, "beta": 0.1, "gamma": 1.2, "lambd": 0.3, "bias": 0.1}
 DTYPES = ((f32, f32, f32), (i32, i32, i32), (boolean, boolean, boolean),
@@ -103,8 +110,10 @@ def test_injective_operators_have_no_reduction():
     kind = TensorType(f32, (2, 3))
     attrs = {"perm": (1, 0), "shape": (6,), "axis": 0, "starts": (0, 0), "steps": (1, 1),
              "sizes": (1, 1), "before": (1, 0), "after": (0, 1), "mode": "edge", "value": 0.0,
-             "repeats": (2, 1), "scales": (1, 2), "upper": True, "k": 0}  # fmt: skip
-    for name in ("transpose", "reshape", "concat", "slice", "pad", "tile", "upsample", "trilu"):
+             "repeats": (2, 1), "scales": (1, 2), "upper": True, "k": 0,
+             "shifts": (1, 0)}  # fmt: skip
+    names = ("transpose", "reshape", "concat", "slice", "pad", "tile", "upsample", "trilu", "roll")
+    for name in names:
         out = OPS[name].infer((kind,), attrs)
         assert OPS[name].kind == "injective"
         assert is_injective(OPS[name].define((x,), out, attrs))
@@ -121,6 +130,7 @@ def test_injective_operators_have_no_reduction():
         ("transpose", [(f32, (2, 3))], {"perm": (0, 0)}, "no permutation"),
         ("broadcast_to", [(f32, (2, 3))], {"shape": (3,)}, "do(es)? not (stretch|broadcast)"),
         ("concat", [(f32, (2, 3)), (f32, (3, 2))], {"axis": 0}, "differ in more than axis 0"),
+        ("roll", [(f32, (2, 3))], {"shifts": (2, 0)}, r"shifts \(2, 0\) of f32\[2, 3\]"),
         ("softmax", [(i32, (2,))], {}, "expected floats"),
         ("gather", [(f32, (2,)), (f32, (2,))], {"axis": 0}, "expected integer indices"),
         ("reduce", [(f32, (2,))], {"op": "median"}, "unknown op 'median'"),
@@ -139,6 +149,9 @@ def test_symbolic_shapes_are_inferred():
     assert str(out) == "f32[N, N, 8, 5]"
     (joined,) = OPS["concat"].infer((image, image), {"axis": 0})
     assert str(tensor_type(f32, joined.shape[:1])) == "f32[N * 2]"
+    pooled = TensorType(f32, (N // 2 * 2, 4))
+    (beside,) = OPS["concat"].infer((pooled, TensorType(f32, (N, 4))), {"axis": 1})
+    assert str(beside) == "f32[N, 8]", "equal in a valid run: the simplest size counts"
 
 
 def test_the_registry_knows_its_rules():
