@@ -36,7 +36,8 @@ ACCUMULATE = frozenset(
     "GroupNormalization MeanVarianceNormalization LpNormalization BatchNormalization Sum Mean "
     "CumSum Softmax LogSoftmax Resize GridSample Attention MultiHeadAttention RNN GRU LSTM "
     "GroupQueryAttention RotaryEmbedding Upsample AffineGrid NhwcConv "
-    "QuantizeLinear DynamicQuantizeLinear QLinearMatMul QLinearConv ConvTranspose".split()
+    "QuantizeLinear DynamicQuantizeLinear QLinearMatMul QLinearConv ConvTranspose QLinearAdd "
+    "QLinearMul QLinearSigmoid QLinearLeakyRelu QLinearConcat QLinearGlobalAveragePool".split()
 )
 # approximations whose error is absolute where the result is small
 ABSOLUTE = frozenset(
