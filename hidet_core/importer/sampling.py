@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hidet_core.compute.dims import Dim, product, same_dim, simplify
+from hidet_core.compute.dims import Dim, dim_text, product, same_dim, simplify
 from hidet_core.graph.graph import Value
 from hidet_core.ir.expr import is_const
 from hidet_core.ir.halves import as_dtype
@@ -35,9 +35,11 @@ def grid_sample(ctx: Context) -> Value:
 
 @onnx_op("AffineGrid", since=20)
 def affine_grid(ctx: Context) -> Value:
-    sizes = ctx.dims(1, "size")
+    theta, sizes = ctx.value(0), ctx.dims(1, "size")
+    if not same_dim(theta.type.shape[0], sizes[0]):
+        ctx.fail(f"size has a batch of {dim_text(sizes[0])}, theta is {theta.type}")
     aligned = bool(ctx.attr("align_corners", 0))
-    return ctx.emit("affine_grid", ctx.value(0), sizes=sizes[2:], align_corners=aligned)
+    return ctx.emit("affine_grid", theta, sizes=sizes[2:], align_corners=aligned)
 
 
 @onnx_op("Col2Im", since=18)
