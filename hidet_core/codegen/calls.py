@@ -115,8 +115,8 @@ def _held(call: Call) -> np.dtype:
     return call.operands[0].buffer.dtype.numpy  # type: ignore[union-attr]
 
 
-def _numbers(call: Call, words: Array) -> Array:
-    """Words [..., 8] as the numbers in them [..., depth]."""
+def _numbers(call: Call, words: Array, is_left: bool) -> Array:
+    """Words [..., 8] of a (the left operand) or b as the numbers in them [..., depth]."""
     words = np.ascontiguousarray(words)
     match call.name:
         case "mma_f16":
@@ -126,7 +126,8 @@ def _numbers(call: Call, words: Array) -> Array:
         case "mma_tf32":
             return (words.view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32)
     assert BITS[call.name] == 8
-    return words.view(np.int8).astype(np.int32)
+    is_unsigned = is_left and call.name == "mma_u8"
+    return words.view(np.uint8 if is_unsigned else np.int8).astype(np.int32)
 
 
 def _widened(halves: Array) -> Array:
@@ -140,7 +141,7 @@ def _mma(call: Call, sums: Array, a: Array, b: Array) -> Array:
     """
     left = a.reshape(-1, 8, 4, 2, 2).transpose(0, 4, 1, 3, 2).reshape(-1, 16, 8)
     right = b.reshape(-1, 8, 4, 2).transpose(0, 1, 3, 2).reshape(-1, 8, 8)
-    product = _numbers(call, left) @ _numbers(call, right).swapaxes(-1, -2)
+    product = _numbers(call, left, True) @ _numbers(call, right, False).swapaxes(-1, -2)
     parts = product.reshape(-1, 2, 8, 4, 2).transpose(0, 2, 3, 1, 4).reshape(-1, 4)
     return sums + parts
 

@@ -97,7 +97,7 @@ class _Interpreter:
         self.threads = _threads(program)
         self.copies = Copies(self.site, self.threads)
         self.roles = Roles(self.site)
-        self.barriers = Barriers(self.site, self.roles)
+        self.barriers = Barriers(self.site, self.roles, self._meet)
         for buffer, array in zip(program.params, arrays, strict=True):
             memory = self._memory(buffer, flat_view(buffer, array), env)
             memory.owner = np.full(array.size, NOBODY) if exclusive else None

@@ -32,6 +32,7 @@ def reason(case, dims=None):
         (Case("MaxPool", 13, [(1, 2, 4, 4)]), "malformed node"),
         (Case("Cast", 13, [(2,)], {"to": 8}), "element type 8"),
         (Case("Softplus", 1, [np.zeros(2, np.int32)]), "expected floats"),
+        (Case("Einsum", 12, [(2, 2)], {"equation": "i->i"}), "'i->i'"),
         (Case("BatchNormalization", 9, [(1, 2, 3)] + [(2,)] * 4, outputs=5), "output 'y1'"),
     ],
     ids=str,
