@@ -98,7 +98,11 @@ class _Twin:
             count = 1 if node.op_type in PARAMETERS_BEHIND else len(node.input)
             copy.input[:count] = [self._noisy(name, unit) for name in node.input[:count]]
         results = [name for name in node.output if is_float(self.types.get(name, ""))]
-        alone = node.op_type in _single or node.op_type in ("Constant", "ConstantOfShape")
+        alone = node.op_type in _single or node.op_type in (
+            "Constant",
+            "ConstantOfShape",
+            "EyeLike",
+        )
         if alone:
             copy.input[:] = [self._cast(name, SINGLE) for name in copy.input]
         renamed = {name: self._fresh(name) for name in results} if alone else {}
