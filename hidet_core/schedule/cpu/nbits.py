@@ -133,12 +133,11 @@ def _write_staged(spec: Contraction, config: TileConfig, lanes_wide: int) -> Non
 
     flat = replace(spec, k_extents=(blocks * size * each,), a=a, b=b)
     for panel, chunk in parallel(ceildiv(spec.cols, width), ceildiv(spec.rows, count)):
-        for which in range_(blocks, "block"):
-            for place in range_(size, "byte"):
-                for half in unroll(each):
-                    for (j,) in lanes(repeat(config.nv) * spatial(lanes_wide)):
-                        k = (which * size + place) * each + half
-                        stage[k, j] = spec.b(wrap(0), panel, (which, place, half), j)
+        for at in range_(blocks * size, "byte"):
+            which, place = at // size, at % size
+            for half in unroll(each):
+                for (j,) in lanes(repeat(config.nv) * spatial(lanes_wide)):
+                    stage[at * each + half, j] = spec.b(wrap(0), panel, (which, place, half), j)
         write_tiles(flat, config, lanes_wide, (wrap(0), panel, chunk * count), count)
 
 
