@@ -182,6 +182,8 @@ INTRINSICS: dict[str, Intrinsic] = {
     "copy_commit": Intrinsic(()),
     # all of the thread's groups but the last n are there
     "copy_wait": Intrinsic((), immediates=1, misfit=_wait_misfit),
+    # bring the place to the level 2 cache; it must exist
+    "prefetch_l2": Intrinsic((Operand("read", "global"),)),
     # until the kernels before this one are done (lower/wait_for_grid.py); the next one may start
     GRID_WAIT: Intrinsic(()),
     GRID_LAUNCH: Intrinsic(()),

@@ -73,6 +73,11 @@ def copy_async(to: Expr, source: Expr, count: int = 1, inside: Any = True) -> No
     _call("copy_async", *places, cond, immediates=(count,))
 
 
+def prefetch_l2(source: Expr, count: int = 1) -> None:
+    """Ask for `count` elements of global memory, which must exist, to come to the level 2 cache."""
+    _call("prefetch_l2", _place("prefetch_l2", source, count))
+
+
 def copy_commit() -> None:
     """The thread's copies since the last commit become a group (maybe an empty one)."""
     _call("copy_commit")

@@ -52,7 +52,7 @@ MOST_SINGLE = 40
 
 # run in float32: scales that are of that type; functions whose bodies lack kernels
 _single: set[str] = set(
-    "Resize Upsample Gelu Mish HardSwish Celu Swish MeanVarianceNormalization".split()
+    "Resize Upsample Gelu Mish HardSwish Celu Swish MeanVarianceNormalization RNN GRU LSTM".split()
 )
 
 

@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hidet_core.compute.dims import Shape, same_dim
 from hidet_core.graph.builder import GraphBuilder, rewrite_graph
 from hidet_core.graph.graph import Graph, Operator, Value
 from hidet_core.graph.integer import SIGN, integer_conv, integer_matmul
@@ -79,9 +80,18 @@ def _meaning(builder: GraphBuilder, value: Value) -> Quantized | None:
             return Quantized(integers, inner.scale, inner.zero)
         sides = (_permuted(builder, side, perm) for side in (inner.scale, inner.zero))
         return Quantized(integers, *sides)
-    if not whole:
+    shape = made.output.type.shape
+    integers, (scale, zero) = builder.reshape(inner.integers, shape), inner[1:]
+    if whole:
+        return Quantized(integers, scale, zero)
+    parts = [_per_channel(builder, side) for side in (scale, zero)]
+    if parts[0] is None or parts[1] is None or not _keeps_last(inner.integers.type.shape, shape):
         return None
-    return Quantized(builder.reshape(inner.integers, made.output.type.shape), *inner[1:])
+    return Quantized(integers, *(part for part in parts if part is not None))
+
+
+def _keeps_last(source: Shape, target: Shape) -> bool:
+    return bool(source and target) and same_dim(source[-1], target[-1])
 
 
 def _unsigned(builder: GraphBuilder, value: Quantized) -> Quantized:

@@ -27,7 +27,15 @@ from ..template import Template
 from ..work import scalars_of, unravel
 from .contraction import Contraction, TileConfig, write_contraction
 from .panels import pack_panels
-from .tiles import SYMBOLIC_ROWS, ContractionSize, contraction_cost, tile_space
+from .tiles import (
+    CYCLES_PER_NS,
+    SYMBOLIC_ROWS,
+    ContractionSize,
+    contraction_cost,
+    tile_space,
+)
+
+WEIGHT_CYCLES = 2.0  # to make a vector of weights
 
 
 class MatmulNBits(Template):
@@ -52,7 +60,7 @@ class MatmulNBits(Template):
             )
 
     def cost(self, problem: Problem, config: TileConfig, target: Cpu) -> float:
-        return contraction_cost(config, target, _size(problem))
+        return _cost(_size(problem), config, target)
 
     def build(self, problem: Problem, config: TileConfig, target: Cpu) -> Scheduled:
         lanes = target.lanes(f32.bytes)
@@ -69,10 +77,17 @@ class MatmulNBits(Template):
             write_contraction(spec, config, lanes)
         whole = _size(problem)
         chunks = ceildiv(ceildiv(whole.rows, config.mr), config.blocks)
-        task_ns = contraction_cost(config, target, whole) / max(panels * chunks, 1)
+        task_ns = _cost(whole, config, target) / max(panels * chunks, 1)
         sides = _packer(width)
         packed = {1: (bytes_, _byte_packer(width)), 2: (scales, sides), 3: (shifts, sides)}
         return Scheduled(slot.program, packed, str(config), task_ns)
+
+
+def _cost(size: ContractionSize, config: TileConfig, target: Cpu) -> float:
+    """That of the products, and of the weights, which every block of rows makes anew."""
+    vectors = ceildiv(size.cols, config.nv * target.lanes(f32.bytes)) * config.nv
+    cycles = ceildiv(size.rows, config.mr) * size.depth * vectors * WEIGHT_CYCLES
+    return contraction_cost(config, target, size) + cycles / CYCLES_PER_NS
 
 
 def _size(problem: Problem) -> ContractionSize:

@@ -79,6 +79,15 @@ def test_signed_outputs_stay_signed():
     assert graph.outputs[0].type.dtype == i8
 
 
+def test_convolution_of_one_dim():
+    net = Qdq()
+    x = net.quantized(net.x(4, 6), 0.0213)
+    row = net.node("Unsqueeze", x, net.constant(np.asarray([0], np.int64)))
+    net.scales[row] = net.scales[x]
+    _, graph = after(net, net.conv(row, (5, 4, 3), pads=[1, 1]))
+    assert next(op for op in graph.operators if op.op.name == "conv2d").output.type.dtype == i32
+
+
 def test_scales_along_the_sum_stay_floats():
     net = Qdq()
     x = net.quantized(net.x(4, 6), 0.0213)

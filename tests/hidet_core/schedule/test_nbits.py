@@ -6,6 +6,7 @@ import pytest
 
 from hidet_core.schedule.cpu.nbits import MatmulNBits
 from tests.hidet_core.compiled import compiled
+from tests.hidet_core.cuda_check import check_cuda
 from tests.hidet_core.importer.one_node import Case, check, import_model, one_node_model, run_ort
 
 RNG = np.random.default_rng(2)
@@ -65,3 +66,10 @@ def test_kernels(one):
         np.testing.assert_allclose(found["y0"], expected, 1e-4, 2e-4)
     whole = one.attrs["K"] % one.attrs["block_size"] == 0
     assert (templates[0] is MatmulNBits) == whole
+
+
+def test_on_cuda():
+    """By the rule-based schedule; of 4 bits, two in a byte."""
+    one = CASES[1]
+    _, graph = import_model(one_node_model(one, one.arrays()))
+    check_cuda(graph, interpreted=False)
