@@ -189,7 +189,7 @@ class _Block:
 
     def read(self, batch: Sequence[Expr], first: Expr, split: SplitKeys, part: Expr) -> None:
         """All of a part of the keys for queries [first, first + block_q)."""
-        self.batch, self.first = batch, first
+        self.batch, self.first, self.is_part = batch, first, bool(split.workspace)
         self._copy(self.q, 0, first)
         for i in range(self.config.rows):
             self.tops[i], self.sums[i] = -math.inf, 0.0
@@ -350,22 +350,27 @@ class _Block:
         for i, row in enumerate(self.rows):
             self.parts[row, self.lane] = self.sums[i]
         barrier()
-        for i, row in enumerate(self.rows):
-            total: Expr = self.parts[row, 0]
-            for part in range(1, self.config.across):
-                total = let("total", total + self.parts[row, part])
-            self.sums[i] = total
+        if self.is_part:
+            for i, row in enumerate(self.rows):
+                self.sums[i] = self._total(row)
+
+    def _total(self, row: Expr) -> Expr:
+        total: Expr = self.parts[row, 0]
+        for part in range(1, self.config.across):
+            total = let("total", total + self.parts[row, part])
+        return total
 
     def store(self) -> None:
         """The results."""
         queries, columns = wrap(self.heads.queries), self.heads.columns
         vector = PIECE if columns % PIECE == 0 else 1
         for i, row in enumerate(self.rows):
+            total = self.sums[i] if self.is_part else self._total(row)
             query = let("query", self.first + row)
             for c, column in enumerate(self.own_columns):
                 for part in range(0, PIECE, vector):
                     with when((query < queries) & (column + part < columns)):
-                        self._store((query, column + part), (i, c * PIECE + part), self.sums[i])
+                        self._store((query, column + part), (i, c * PIECE + part), total)
 
     def _store(self, at: tuple[Expr, Expr], mixed: tuple[int, int], total: Expr) -> None:
         out, (query, column), (i, c) = self.heads.problem.output, at, mixed
