@@ -26,6 +26,7 @@ MARKS = {
 
 def pytest_addoption(parser):
     parser.addoption("--update-golden", action="store_true", help="write tests/golden anew")
+    parser.addoption("--all-cuda-node-cases", action="store_true", help="not one slice of them")
 
 
 def pytest_configure(config):

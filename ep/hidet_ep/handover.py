@@ -37,7 +37,12 @@ NUMPY_TYPES = {
     11: np.float64,
     12: np.uint32,
     13: np.uint64,
-    16: np.dtype([("bf16", "<u2")]),  # as hidet_core has it
+    # as hidet_core has them
+    16: np.dtype([("bf16", "<u2")]),
+    17: np.dtype([("f8e4m3fn", "u1")]),
+    18: np.dtype([("f8e4m3fnuz", "u1")]),
+    19: np.dtype([("f8e5m2", "u1")]),
+    20: np.dtype([("f8e5m2fnuz", "u1")]),
 }
 
 Outcome = tuple[

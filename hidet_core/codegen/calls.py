@@ -58,7 +58,9 @@ def run_call(call: Call, operands: Operands, site: Site) -> None:
             given.append(np.broadcast_to(value, active.shape))
             continue
         memory, indices = place
-        if role.access != "write":
+        if row.by == "warpgroup" and role.scope == "shared":
+            given.append(_read_once(memory, indices, active, site))
+        elif role.access != "write":
             given.append(memory.stored(indices, _readers(call, active)))
         if role.access != "read":
             targets.append(place)
@@ -74,15 +76,22 @@ def _check_group(call: Call, size: int, active: Array, site: Site) -> None:
 
 
 def _readers(call: Call, active: Array) -> Array:
-    """The threads whose places are read: load_matrix has 8 rows for each matrix, a warpgroup reads
-    its operands once.
-    """
-    if INTRINSICS[call.name].by == "warpgroup":
-        return active
+    """The threads whose places are read: load_matrix has 8 rows for each matrix."""
     if call.name != "load_matrix":
         return active
     lanes = np.arange(active.shape[0]).reshape(-1, 1) % WARP
     return active & (lanes < 8 * call.immediates[0])
+
+
+def _read_once(memory: ThreadMemory, indices: Sequence[Any], active: Array, site: Site) -> Array:
+    """What each warpgroup reads together, as its first thread: [groups, elements]."""
+    numbers, before = site.numbers, site.active
+    assert numbers is not None
+    site.numbers, site.active = numbers[::WARPGROUP], active[::WARPGROUP]
+    firsts = [i[::WARPGROUP] if np.ndim(i) > 1 and len(i) > 1 else i for i in indices]
+    values = memory.stored(firsts, site.active)
+    site.numbers, site.active = numbers, before
+    return values
 
 
 # values have shape [threads, elements]; in a warp lane l is thread l
@@ -104,8 +113,8 @@ def _held(call: Call) -> np.dtype:
     return call.operands[0].buffer.dtype.numpy  # type: ignore[union-attr]
 
 
-def _numbers(call: Call, words: Array) -> Array:
-    """Words [..., 8] as the numbers in them [..., depth]."""
+def _numbers(call: Call, words: Array, is_left: bool) -> Array:
+    """Words [..., 8] of a (the left operand) or b as the numbers in them [..., depth]."""
     words = np.ascontiguousarray(words)
     match call.name:
         case "mma_f16":
@@ -115,7 +124,8 @@ def _numbers(call: Call, words: Array) -> Array:
         case "mma_tf32":
             return (words.view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32)
     assert BITS[call.name] == 8
-    return words.view(np.int8).astype(np.int32)
+    is_unsigned = is_left and call.name == "mma_u8"
+    return words.view(np.uint8 if is_unsigned else np.int8).astype(np.int32)
 
 
 def _widened(halves: Array) -> Array:
@@ -129,7 +139,7 @@ def _mma(call: Call, sums: Array, a: Array, b: Array) -> Array:
     """
     left = a.reshape(-1, 8, 4, 2, 2).transpose(0, 4, 1, 3, 2).reshape(-1, 16, 8)
     right = b.reshape(-1, 8, 4, 2).transpose(0, 1, 3, 2).reshape(-1, 8, 8)
-    product = _numbers(call, left) @ _numbers(call, right).swapaxes(-1, -2)
+    product = _numbers(call, left, True) @ _numbers(call, right, False).swapaxes(-1, -2)
     parts = product.reshape(-1, 2, 8, 4, 2).transpose(0, 2, 3, 1, 4).reshape(-1, 4)
     return sums + parts
 
@@ -138,7 +148,7 @@ def _operand(call: Call, rows: Array, count: int) -> Array:
     """Of each warpgroup, the step of rows as they lie in shared memory: [groups, count, 16]."""
     _, row_bytes, step, _ = call.immediates
     chunks = row_bytes // 16
-    held = rows[::WARPGROUP].reshape(-1, count, chunks, GROUP_DEPTH // 2)
+    held = rows.reshape(-1, count, chunks, GROUP_DEPTH // 2)
     turn = np.arange(count) * row_bytes // 128 % chunks
     places = (step * 2 + np.arange(2)) ^ turn.reshape(-1, 1)
     chosen = held[:, np.arange(count).reshape(-1, 1), places]
@@ -149,7 +159,7 @@ def _turned_operand(call: Call, rows: Array, count: int) -> Array:
     """The same of b that lies as [count / 64][depth][64]."""
     _, row_bytes, step, _ = call.immediates
     side, chunks = row_bytes // 2, row_bytes // 16  # of a row; rows are as many as its elements
-    held = rows[::WARPGROUP].reshape(-1, count // side, side, chunks, 8)
+    held = rows.reshape(-1, count // side, side, chunks, 8)
     depth = step * GROUP_DEPTH + np.arange(GROUP_DEPTH).reshape(-1, 1)
     chosen = held[:, :, depth, np.arange(chunks) ^ (depth % chunks)]
     return (
@@ -214,6 +224,7 @@ _FUNCTIONS: dict[str, Callable[..., Array]] = {
     "pack_f16": _pack,
     "pack_bf16": _pack,
     "round_tf32": _round_tf32,
+    "wgmma_results": lambda call, sums: sums,
     "shuffle_xor": _shuffle_xor,
     "shuffle_down": _shuffle_down,
 }

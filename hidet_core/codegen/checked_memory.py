@@ -17,6 +17,7 @@ import numpy as np
 from hidet_core.base.errors import ProgramError
 from hidet_core.ir.dtypes import DType
 from hidet_core.ir.expr import Buffer
+from hidet_core.ir.tensor_map import SCOPE as MAP
 
 NOBODY = -1
 
@@ -49,7 +50,8 @@ class CheckedMemory:
         self.shape = shape
         self.strides = strides
         self.site = site
-        self.size = math.prod(shape) if buffer.scope != "global" else flat.size
+        is_given = buffer.scope in ("global", MAP)
+        self.size = flat.size if is_given else math.prod(shape)
         self.owner: np.ndarray | None = None  # which task wrote each element; None: not checked
         self.written: np.ndarray | None = None  # which elements this task wrote; None: not checked
 
@@ -91,6 +93,10 @@ class CheckedMemory:
             self.owner[chosen] = self.site.task
         lanes = np.broadcast_to(value, place.shape)[active]
         self.flat[chosen] = _as_stored(lanes, self.buffer.dtype)
+
+    def places(self, indices: Sequence[Any]) -> np.ndarray:
+        """The flat indices of elements, which have to exist."""
+        return self._place(indices, True)[0].reshape(-1)
 
     def _plain_place(self, indices: Sequence[Any], mask: Any) -> int:
         """The short way: the flat index of a scalar access with nothing wrong, else -1."""
@@ -166,3 +172,15 @@ def _as_stored(value: np.ndarray, dtype: DType) -> np.ndarray:
     if dtype.name == "bf16":
         return (value.astype(np.float32).view(np.uint32) >> np.uint32(16)).astype(np.uint16)
     return value
+
+
+def flat_view(buffer: Buffer, array: np.ndarray) -> np.ndarray:
+    """A buffer's array as its elements: bf16 as u16. Raises ValueError for another one."""
+    wanted = np.dtype(np.uint16) if buffer.dtype.name == "bf16" else buffer.dtype.numpy
+    if array.dtype == buffer.dtype.numpy:
+        array = array.view(wanted)
+    if array.dtype != wanted or not array.flags.c_contiguous:
+        raise ValueError(
+            f"{buffer.name}: expected a C-contiguous array of {wanted}, got {array.dtype}"
+        )
+    return array.reshape(-1)

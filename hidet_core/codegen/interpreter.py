@@ -5,18 +5,20 @@ arrays, changed Checked: every index against the buffer's bounds, reads of local
 written, and tasks that touch an element another task writes. A violation is a ProgramError that
 names the buffer, the index, the bounds and the author's line. The threads of a block take each step
 together, those that a branch or a loop leaves out being switched off; checked is what they touch
-between barriers (thread_memory.py), and that all of them reach each barrier.
+between barriers (thread_memory.py), and that all of them reach each barrier. Where they wait at
+barrier objects, the sides of a branch go on apart (roles.py).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from hidet_core.base.errors import CompilerBug, ProgramError, Unsupported
+from hidet_core.base.errors import CompilerBug, ProgramError
 from hidet_core.ir.expr import (
     Binary,
     Broadcast,
@@ -47,11 +49,11 @@ from hidet_core.ir.stmt import (
 )
 
 from .calls import Copies, Operands, is_async, run_call
-from .checked_memory import NOBODY, Site
+from .checked_memory import NOBODY, Site, flat_view
 from .numpy_ops import binary_function, convert, rounded, unary_function
+from .roles import Barriers, Roles, waits
 from .thread_memory import ThreadMemory
 
-APART = ("mbarrier_wait", "tensor_load")
 Env = dict[int, Any]  # values of variables, by id
 Value = Callable[[Env], Any]
 Action = Callable[[Env], None]
@@ -71,7 +73,6 @@ def interpret(
     if len(arrays) != len(program.params) or len(scalars) != len(program.scalars):
         wanted = f"{len(program.params)} arrays and {len(program.scalars)} scalars"
         raise ValueError(f"{program.name} takes {wanted}, got {len(arrays)} and {len(scalars)}")
-    _refuse(program)
     env: Env = {id(v): np.int64(n) for v, n in zip(program.scalars, scalars, strict=True)}
     machine = _Interpreter(program, arrays, env, exclusive)
     with np.errstate(all="ignore"):
@@ -81,16 +82,6 @@ def interpret(
             machine.start(task)
             env[id(program.task)] = np.int64(task)
             body(env)
-
-
-def _refuse(program: Program) -> None:
-    """Raises Unsupported where threads of a block wait for each other apart: here they all take
-    each step together.
-    """
-    for node in walk(program.body):
-        if isinstance(node, Call) and node.name in APART:
-            why = "the interpreter runs threads in step; the emulated driver runs this program"
-            raise Unsupported(node.name, f"{program.name}: {why}")
 
 
 class _Interpreter:
@@ -105,8 +96,10 @@ class _Interpreter:
         self.memories: dict[int, ThreadMemory] = {}
         self.threads = _threads(program)
         self.copies = Copies(self.site, self.threads)
+        self.roles = Roles(self.site)
+        self.barriers = Barriers(self.site, self.roles)
         for buffer, array in zip(program.params, arrays, strict=True):
-            memory = self._memory(buffer, _flat_view(buffer, array), env)
+            memory = self._memory(buffer, flat_view(buffer, array), env)
             memory.owner = np.full(array.size, NOBODY) if exclusive else None
         for buffer in program.locals:
             size = math.prod(self._dims(buffer.shape, env))
@@ -163,7 +156,8 @@ class _Interpreter:
                 return self._for(var, self._located(node, extent), self.stmt(body))
             case If(cond, then, orelse):
                 other = None if orelse is None else self.stmt(orelse)
-                return self._if(self._located(node, cond), self.stmt(then), other)
+                apart = other is not None and waits(node)
+                return self._if(self._located(node, cond), self.stmt(then), other, apart)
             case Let(var, value, body):
                 return self._let(var, self._located(node, value), self.stmt(body))
         raise CompilerBug("interpreter", f"cannot run {type(node).__name__}: lower it first")
@@ -198,6 +192,7 @@ class _Interpreter:
             self.site.numbers, self.site.active = numbers, np.ones(numbers.shape, bool)
             env[id(var)] = numbers
             body(env)
+            self.barriers.end()
             self.site.numbers, self.site.active = None, True
             self._meet()
 
@@ -214,13 +209,19 @@ class _Interpreter:
         for memory in self.memories.values():
             memory.meet()
 
-    def _if(self, cond: Value, then: Action, orelse: Action | None) -> Action:
+    def _if(self, cond: Value, then: Action, orelse: Action | None, apart: bool) -> Action:
+        """apart: threads that differ run as roles."""
+
         def run(env: Env) -> None:
             taken, before = cond(env), self.site.active
-            for chosen, action in ((taken, then), (np.logical_not(taken), orelse)):
-                self.site.active = before & chosen
-                if action is not None and np.any(self.site.active):
-                    action(env)
+            sides = ((before & taken, then), (before & np.logical_not(taken), orelse))
+            taking = [side for side in sides if side[1] is not None and np.any(side[0])]
+            if apart and len(taking) > 1:
+                self.roles.run([(active, partial(action, env)) for active, action in taking])
+                taking = []
+            for active, action in taking:
+                self.site.active = active
+                action(env)
             self.site.active = before
 
         return run
@@ -261,6 +262,8 @@ class _Interpreter:
             )
             if node.name == "atomic_add":
                 self._atomic(operands)
+            elif self.barriers.runs(node):
+                self.barriers.run(node, operands.values, operands.places)
             elif is_async(node):
                 self.copies.run(node, operands)
             else:
@@ -386,14 +389,3 @@ def _in_lanes(value: Any, lanes: int) -> Any:
 def _constant(value: Any, lanes: int) -> Value:
     held = np.full(lanes, value) if lanes > 1 else value
     return lambda env: held
-
-
-def _flat_view(buffer: Buffer, array: np.ndarray) -> np.ndarray:
-    wanted = np.dtype(np.uint16) if buffer.dtype.name == "bf16" else buffer.dtype.numpy
-    if array.dtype == buffer.dtype.numpy:
-        array = array.view(wanted)
-    if array.dtype != wanted or not array.flags.c_contiguous:
-        raise ValueError(
-            f"{buffer.name}: expected a C-contiguous array of {wanted}, got {array.dtype}"
-        )
-    return array.reshape(-1)

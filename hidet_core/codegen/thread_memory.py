@@ -55,6 +55,19 @@ class ThreadMemory(CheckedMemory):
         if self.written is not None:
             self.written[chosen] = True
 
+    def expect(self, place: np.ndarray) -> None:
+        """A box of a tensor, which no thread copies, begins its way to the elements."""
+        if self.on_the_way[place].any():
+            self._fail(f"two boxes are on their way to {self.buffer.name} at {place[0]}")
+        self.on_the_way[place] = True
+
+    def receive(self, place: np.ndarray, values: np.ndarray) -> None:
+        """It is there."""
+        self.on_the_way[place] = False
+        self.flat[place] = values
+        if self.written is not None:
+            self.written[place] = True
+
     def add(self, indices: Sequence[Any], value: Any) -> np.ndarray:
         """Each thread that runs adds to its element, one after the other: what it found there."""
         place, active = self._place(indices, self._live(np.ones_like(self.site.numbers, bool)))

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from hidet_core.ir.dtypes import i64
 from hidet_core.ir.expr import Binary, Const, Expr, Var, wrap
-from hidet_core.ir.poly import Monomial, Poly, same_poly, to_expr
+from hidet_core.ir.poly import Monomial, Poly, add, constant, mul, same_poly, to_expr
 from hidet_core.ir.printer import text
 from hidet_core.ir.simplify import Simplifier, simplify_dim
 
@@ -84,23 +84,30 @@ def _product(dims: Shape) -> Dim:
 
 
 def exact_div(a: Dim, b: Dim) -> Dim | None:
-    """a / b where b divides a whatever the symbols' values, else None (also where b has terms)."""
+    """a / b where b divides a whatever the symbols' values, else None."""
     if isinstance(a, int) and isinstance(b, int):
         return a // b if b and a % b == 0 else None
     algebra = Simplifier()
-    top, bottom = algebra.poly(dim_expr(a)), algebra.poly(dim_expr(b))
-    if bottom.terms and same_poly(top, bottom):
-        return 1
-    if len(bottom.terms) != 1:
+    left, bottom = algebra.poly(dim_expr(a)), algebra.poly(dim_expr(b))
+    if not bottom.terms:
         return None
-    ((factors, coefficient),) = bottom.terms.items()
-    terms: dict[Monomial, int] = {}
-    for term, count in top.terms.items():
-        rest = _without(term, factors)
-        if rest is None or count % coefficient:
+    names = [
+        *dict.fromkeys(name for form in (bottom, left) for term in form.terms for name in term)
+    ]
+
+    def leading(form: Poly) -> Monomial:
+        """Of the highest powers of the first name, then of the next one, ..."""
+        return max(form.terms, key=lambda term: [term.count(name) for name in names])
+
+    factors, quotient = leading(bottom), constant(0)
+    while left.terms:
+        term = leading(left)
+        rest, count = _without(term, factors), left.terms[term]
+        if rest is None or count % bottom.terms[factors]:
             return None
-        terms[rest] = count // coefficient
-    return simplify(to_expr(Poly(terms, top.atoms), algebra.order))
+        step = Poly({rest: count // bottom.terms[factors]}, left.atoms)
+        quotient, left = add(quotient, step), add(left, mul(step, bottom), -1)
+    return simplify(to_expr(quotient, algebra.order))
 
 
 def _without(term: Monomial, factors: Monomial) -> Monomial | None:

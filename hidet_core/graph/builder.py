@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from hidet_core.base.errors import CompilerBug
+from hidet_core.base.errors import CompilerBug, Unsupported
 from hidet_core.compute.dims import Dim, Shape, same_shape, simplify
 from hidet_core.compute.types import TensorType
 from hidet_core.ir.dtypes import from_numpy
@@ -26,6 +26,18 @@ from .graph import Graph, Operator, Value, freeze_attrs
 from .reference import fold_operator
 
 FOLD_NOW_ELEMENTS = 1 << 12
+# what copies elements without a look at them
+MOVES = (
+    "cast",
+    "bit_cast",
+    "identity",
+    "transpose",
+    "reshape",
+    "broadcast_to",
+    "slice",
+    "concat",
+    "gather",
+)
 FOLD_LATER = ("dequantize",)  # the pass quantize_contractions wants the integers
 
 
@@ -80,6 +92,8 @@ class GraphBuilder:
         """The output of a new operator of one output."""
         opdef, frozen = find_op(op), freeze_attrs(attrs)
         (type_,) = opdef.infer(tuple(value.type for value in inputs), frozen)
+        if any(value.type.dtype.is_float8 for value in inputs) and op not in MOVES:
+            raise Unsupported(op, "floats of 8 bits are cast and moved, not computed with")
         source = self.source if name is None else name
         operator = Operator(opdef, inputs, frozen, (Value("", type_),), source)
         if self.fold and op not in FOLD_LATER and self._is_small(inputs, type_):

@@ -10,7 +10,7 @@ import numpy as np
 
 from hidet_core.compute.dims import Dim, exact_div, same_dim, simplify
 from hidet_core.graph.graph import Value
-from hidet_core.ir.dtypes import boolean, from_onnx
+from hidet_core.ir.dtypes import DType, boolean, from_onnx
 from hidet_core.ir.expr import maximum, minimum
 from hidet_core.ir.halves import single
 
@@ -139,21 +139,29 @@ def cast(ctx: Context) -> Entry:
     entry = ctx.entry(0)
     if isinstance(entry, Known) and to.is_int:
         return Known(entry.elements, to)
-    return ctx.builder.cast(ctx.value(0), to)
+    return _cast_to(ctx, to)
+
+
+def _cast_to(ctx: Context, to: DType) -> Value:
+    x, saturate = ctx.value(0), bool(ctx.attr("saturate", 1))
+    if to.is_float8 and x.type.dtype != to and not saturate:
+        return ctx.emit("cast", x, to=to, saturate=False)
+    return ctx.builder.cast(x, to)
 
 
 @onnx_op("BitCast", since=26)
 def bit_cast(ctx: Context) -> Value:
     """The same bits as another type. Of 16-bit floats none are taken: they are computed wider."""
     to, x = from_onnx(int(ctx.attr("to"))), ctx.value(0)
-    if to is None or to.is_bool or x.type.dtype.is_bool or to.is_half or x.type.dtype.is_half:
+    kinds = (x.type.dtype, to) if to is not None else ()
+    if not kinds or any(kind.is_bool or kind.is_half for kind in kinds):
         ctx.fail(f"{x.type} as element type {ctx.attr('to')} (TensorProto) is not supported")
     return ctx.emit("bit_cast", x, to=to)
 
 
 @onnx_op("CastLike", since=15)
 def cast_like(ctx: Context) -> Value:
-    return ctx.builder.cast(ctx.value(0), ctx.value(1).type.dtype)
+    return _cast_to(ctx, ctx.value(1).type.dtype)
 
 
 @onnx_op("Clip", since=1)

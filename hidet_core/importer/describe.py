@@ -57,6 +57,10 @@ def describe_operators() -> tuple[OperatorSupport, ...]:
     )
 
 
+FLOAT8_OPS = ("Cast", "CastLike", "Concat", "Expand", "Flatten", "Gather", "Identity", "Reshape",
+              "Slice", "Squeeze", "Transpose", "Unsqueeze")  # fmt: skip
+
+
 def _types(domain: str, op_type: str) -> tuple[str, ...]:
     from onnx import TensorProto, defs
 
@@ -64,7 +68,8 @@ def _types(domain: str, op_type: str) -> tuple[str, ...]:
         return ()
     schema = defs.get_schema(op_type, domain=domain)
     first = (*schema.inputs, *schema.outputs)[0]
-    names = {f"tensor({TensorProto.DataType.Name(t.onnx).lower()})": t.name for t in ALL}
+    taken = [t for t in ALL if op_type in FLOAT8_OPS or not t.is_float8]
+    names = {f"tensor({TensorProto.DataType.Name(t.onnx).lower()})": t.name for t in taken}
     return tuple(name for text, name in names.items() if text in first.types)
 
 

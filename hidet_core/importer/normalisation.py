@@ -4,26 +4,49 @@ from __future__ import annotations
 
 from hidet_core.compute.dims import product, same_shape
 from hidet_core.graph.graph import Value
+from hidet_core.ir.dtypes import f32
 
 from .context import Context
 from .registry import onnx_op
 
 
 @onnx_op("BatchNormalization")
-def batch_normalization(ctx: Context) -> Value:
-    """x * scale + shift per channel, on the channel-last value; constants fold into two vectors."""
-    if ctx.attr("training_mode", 0) or (ctx.version < 7 and not ctx.attr("is_test", 0)):
-        ctx.fail("training mode is not supported")
+def batch_normalization(ctx: Context) -> tuple[Value, ...]:
+    """Its running statistics are outputs in training mode, from version 14 on."""
+    if ctx.version < 7 and not ctx.attr("is_test", 0):
+        ctx.fail("training mode before version 14")
     if ctx.version < 9 and not ctx.attr("spatial", 1):
         ctx.fail("spatial=0 is not supported")
     x = ctx.value(0)
-    scale, bias, mean, variance = (ctx.wide(ctx.value(place)) for place in range(1, 5))
+    if x.type.rank < 2:
+        ctx.fail(f"expected at least [N, C], got {x.type}")
+    mean, variance = (ctx.wide(ctx.value(place)) for place in (3, 4))
+    if not ctx.attr("training_mode", 0):
+        return (_scale_channels(ctx, x, mean, variance),)
+    axes = tuple(k for k in range(x.type.rank) if k != 1)
+    found = [
+        ctx.builder.reshape(value, mean.type.shape)
+        for value in _mean_and_variance(ctx, ctx.wide(x), axes)
+    ]
+    momentum = float(ctx.attr("momentum", 0.9))
+    running = []
+    for place, old, new in zip((3, 4), (mean, variance), found, strict=True):
+        kept = ctx.emit("mul", old, ctx.scalar(momentum, old))
+        added = ctx.builder.cast(
+            ctx.emit("mul", new, ctx.scalar(1 - momentum, new)), old.type.dtype
+        )
+        total = ctx.emit("add", kept, added)
+        running.append(ctx.builder.cast(total, ctx.value(place).type.dtype))
+    return (_scale_channels(ctx, x, *found), *running)
+
+
+def _scale_channels(ctx: Context, x: Value, mean: Value, variance: Value) -> Value:
+    """x * scale + shift per channel, on the channel-last value; constants fold into two vectors."""
+    scale, bias = (ctx.wide(ctx.value(place)) for place in (1, 2))
     spread = ctx.emit("add", variance, ctx.scalar(ctx.attr("epsilon", 1e-5), variance))
     factor = ctx.emit("div", scale, ctx.emit("sqrt", spread))
     shift = ctx.emit("sub", bias, ctx.emit("mul", mean, factor))
     factor, shift = (ctx.builder.cast(vector, x.type.dtype) for vector in (factor, shift))
-    if x.type.rank < 2:
-        ctx.fail(f"expected at least [N, C], got {x.type}")
     last, back = ctx.move_axis_last(x, 1)
     y = ctx.emit("add", ctx.emit("mul", last, factor), shift)
     return ctx.builder.transpose(y, back)
@@ -75,17 +98,49 @@ def normalise_rows(
 
 
 @onnx_op("LayerNormalization")
-def layer_normalization(ctx: Context) -> Value:
+def layer_normalization(ctx: Context) -> tuple[Value, ...]:
+    """Mean and inverse standard deviation are computed by themselves where they are wanted."""
     x = ctx.value(0)
     vectors = [ctx.value(1)] + ([ctx.value(2)] if ctx.has(2) else [])
-    return normalise_rows(ctx, "layer_norm", x, vectors, ctx.axis(x.type.rank, -1))
+    axis = ctx.axis(x.type.rank, -1)
+    y = normalise_rows(ctx, "layer_norm", x, vectors, axis)
+    if not any(ctx.node.outputs[1:]):
+        return (y,)
+    mean, variance = _mean_and_variance(ctx, ctx.wide(x), tuple(range(axis, x.type.rank)))
+    inverse = _inverse_root(ctx, variance)
+    return y, *(ctx.builder.cast(value, f32) for value in (mean, inverse))
 
 
 @onnx_op("RMSNormalization", since=23)
-@onnx_op("SimplifiedLayerNormalization")
 def rms_normalization(ctx: Context) -> Value:
     x = ctx.value(0)
     return normalise_rows(ctx, "rms_norm", x, [ctx.value(1)], ctx.axis(x.type.rank, -1))
+
+
+@onnx_op("SimplifiedLayerNormalization")
+def simplified_layer_normalization(ctx: Context) -> tuple[Value, ...]:
+    """The second output is the inverse root of the mean square."""
+    x, axis = ctx.value(0), ctx.axis(ctx.value(0).type.rank, -1)
+    y = normalise_rows(ctx, "rms_norm", x, [ctx.value(1)], axis)
+    if not any(ctx.node.outputs[1:]):
+        return (y,)
+    wide, axes = ctx.wide(x), tuple(range(axis, x.type.rank))
+    square = ctx.emit("reduce", ctx.emit("mul", wide, wide), op="mean", axes=axes, keepdims=True)
+    return y, ctx.builder.cast(_inverse_root(ctx, square), f32)
+
+
+def _inverse_root(ctx: Context, variance: Value) -> Value:
+    """1 / sqrt(variance + epsilon)."""
+    eps = ctx.scalar(float(ctx.attr("epsilon", 1e-5)), variance)
+    return ctx.emit("recip", ctx.emit("sqrt", ctx.emit("add", variance, eps)))
+
+
+def _mean_and_variance(ctx: Context, x: Value, axes: tuple[int, ...]) -> tuple[Value, Value]:
+    """Over some axes, which are kept as 1."""
+    mean = ctx.emit("reduce", x, op="mean", axes=axes, keepdims=True)
+    centred = ctx.emit("sub", x, mean)
+    square = ctx.emit("mul", centred, centred)
+    return mean, ctx.emit("reduce", square, op="mean", axes=axes, keepdims=True)
 
 
 def _centre_and_scale(ctx: Context, x: Value, axes: tuple[int, ...], eps: float) -> Value:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from hidet_core.ir.dtypes import bf16
+from hidet_core.ir.dtypes import bf16, f8e4m3fn, f8e4m3fnuz, f8e5m2, f8e5m2fnuz
 
 OnnxShape = tuple[int | str | None, ...]
 
@@ -86,9 +86,16 @@ def from_model(model: Any) -> OnnxGraph:
     return OnnxGraph(graph.name, nodes, values, inputs, outputs, opsets)
 
 
+_ML_DTYPES = {
+    "bfloat16": bf16, "float8_e4m3fn": f8e4m3fn, "float8_e4m3fnuz": f8e4m3fnuz,
+    "float8_e5m2": f8e5m2, "float8_e5m2fnuz": f8e5m2fnuz,
+}  # fmt: skip
+
+
 def _array(array: np.ndarray) -> np.ndarray:
-    """bfloat16, which onnx has as a dtype of ml_dtypes, as we have it."""
-    return array.view(np.uint16).view(bf16.numpy) if array.dtype.name == "bfloat16" else array
+    """bfloat16 and floats of 8 bits, which onnx has as dtypes of ml_dtypes, as we have them."""
+    dtype = _ML_DTYPES.get(array.dtype.name)
+    return array if dtype is None else array.view(f"u{dtype.bytes}").view(dtype.numpy)
 
 
 def _typed_value(info: Any) -> OnnxValue:

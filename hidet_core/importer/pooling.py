@@ -16,9 +16,10 @@ from .registry import onnx_op
 from .windows import Windows, channel_first, channel_last, pool_out, read_windows
 
 
-def _pool(ctx: Context, fill: float | None, **how: Any) -> tuple[Value, Value, Windows]:
-    """The channel-last pool, the input it read, the windows. how: attributes of pool2d."""
-    x = channel_last(ctx, ctx.value(0))
+def _pool(ctx: Context, x: Value, fill: float | None, **how: Any) -> tuple[Value, Value, Windows]:
+    """The pool of a channel-last input, what it read (x, or x padded with `fill` where pads depend
+    on symbols), the windows. how: attributes of pool2d.
+    """
     x, windows = read_windows(ctx, x, [int(n) for n in ctx.attr("kernel_shape")], fill)
     if ctx.attr("auto_pad", "NOTSET").startswith("SAME"):
         _refuse_gaps(ctx, windows)
@@ -74,11 +75,10 @@ def _pool_image(
 @onnx_op("MaxPool")
 def max_pool(ctx: Context) -> tuple[Entry, ...]:
     """The second output: positions of the maxima."""
+    x = channel_last(ctx, ctx.value(0))
     wants_positions = len(ctx.node.outputs) > 1 and bool(ctx.node.outputs[1])
-    fill = None if wants_positions else float("-inf")
-    if not ctx.value(0).type.dtype.is_float:
-        fill = None
-    y, x, windows = _pool(ctx, fill, kind="max")
+    can_pad = x.type.dtype.is_float and not wants_positions
+    y, x, windows = _pool(ctx, x, float("-inf") if can_pad else None, kind="max")
     if not wants_positions:
         return (channel_first(ctx, y),)
     positions = ctx.emit(
@@ -96,14 +96,21 @@ def max_pool(ctx: Context) -> tuple[Entry, ...]:
 
 @onnx_op("AveragePool")
 def average_pool(ctx: Context) -> Value:
-    include = bool(ctx.attr("count_include_pad", 0))
-    y, _, _ = _pool(ctx, None, kind="avg", count_include_pad=include)
+    """Where pads depend on symbols, zeros are averaged too; what that takes off is divided by."""
+    x, include = channel_last(ctx, ctx.value(0)), bool(ctx.attr("count_include_pad", 0))
+    y, read, _ = _pool(ctx, x, 0.0, kind="avg", count_include_pad=include)
+    if read is not x and not include:
+        one = ctx.scalar(1, ctx.wide(x))
+        ones = ctx.builder.broadcast_to(one, (1, *x.type.shape[1:-1], 1))
+        share, _, _ = _pool(ctx, ones, 0.0, kind="avg", count_include_pad=False)
+        y = ctx.builder.cast(ctx.emit("div", ctx.wide(y), share), x.type.dtype)
     return channel_first(ctx, y)
 
 
 @onnx_op("LpPool", since=2)
 def lp_pool(ctx: Context) -> Value:
-    y, _, _ = _pool(ctx, 0.0, kind="lp", p=_order_of_norm(ctx))
+    x = channel_last(ctx, ctx.value(0))
+    y, _, _ = _pool(ctx, x, 0.0, kind="lp", p=_order_of_norm(ctx))
     return channel_first(ctx, y)
 
 

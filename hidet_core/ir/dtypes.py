@@ -15,7 +15,9 @@ import numpy as np
 
 @dataclass(frozen=True)
 class DType:
-    """kind: 'f' float, 'i' signed, 'u' unsigned, 'b' bool; bits per lane; lanes >= 1."""
+    """kind: 'f' float, 'i' signed, 'u' unsigned, 'b' bool, 'e' a float of 8 bits, which is moved
+    and converted but not computed with (compute/float8.py); bits per lane; lanes >= 1.
+    """
 
     name: str
     kind: str
@@ -36,6 +38,10 @@ class DType:
     def is_half(self) -> bool:
         """Whether it is a float of 16 bits: f16 or bf16."""
         return self.kind == "f" and self.bits == 16
+
+    @property
+    def is_float8(self) -> bool:
+        return self.kind == "e"
 
     @property
     def is_int(self) -> bool:
@@ -59,9 +65,9 @@ class DType:
 
     @property
     def numpy(self) -> np.dtype:
-        """The NumPy dtype of one element in memory. NumPy has no bfloat16: elements are records of
-        their 16 bits, which move like any others and with which no arithmetic works by accident
-        (ir/halves.py converts them).
+        """The NumPy dtype of one element in memory. NumPy has no bfloat16 and no floats of
+        8 bits: elements are records of their bits, which move like any others and with which no
+        arithmetic works by accident (ir/halves.py converts bfloat16).
         """
         return _NUMPY[self.name]
 
@@ -82,12 +88,18 @@ f64 = DType("f64", "f", 64, 11)
 u32 = DType("u32", "u", 32, 12)
 u64 = DType("u64", "u", 64, 13)
 bf16 = DType("bf16", "f", 16, 16)
+f8e4m3fn = DType("f8e4m3fn", "e", 8, 17)
+f8e4m3fnuz = DType("f8e4m3fnuz", "e", 8, 18)
+f8e5m2 = DType("f8e5m2", "e", 8, 19)
+f8e5m2fnuz = DType("f8e5m2fnuz", "e", 8, 20)
 
-ALL = (f32, u8, i8, u16, i16, i32, i64, boolean, f16, f64, u32, u64, bf16)
+FLOAT8 = (f8e4m3fn, f8e4m3fnuz, f8e5m2, f8e5m2fnuz)
+ALL = (f32, u8, i8, u16, i16, i32, i64, boolean, f16, f64, u32, u64, bf16, *FLOAT8)
 _NUMPY_CODES: dict[str, Any] = {
     "f32": "f4", "f64": "f8", "f16": "f2", "bool": "?", "i8": "i1", "i16": "i2", "i32": "i4",
     "bf16": [("bf16", "<u2")], "i64": "i8", "u8": "u1", "u16": "u2", "u32": "u4", "u64": "u8",
 }  # fmt: skip
+_NUMPY_CODES |= {t.name: [(t.name, "u1")] for t in FLOAT8}
 _NUMPY = {name: np.dtype(code) for name, code in _NUMPY_CODES.items()}
 _BY_NAME = {t.name: t for t in ALL}
 _BY_ONNX = {t.onnx: t for t in ALL}

@@ -196,6 +196,7 @@ INTRINSICS: dict[str, Intrinsic] = {
     "mma_bf16": _mma(u32),
     "mma_tf32": _mma(f32),
     "mma_i8": _mma(u32, i32),
+    "mma_u8": _mma(u32, i32),  # u8 of a times i8 of b
     # two f32 rounded to nearest, the first in the low half of the word
     "pack_f16": _pack(),
     "pack_bf16": _pack(),
@@ -245,7 +246,7 @@ INTRINSICS: dict[str, Intrinsic] = {
     "shuffle_xor": _shuffle(),
     "shuffle_down": _shuffle(),
 }
-BITS = {"mma_f16": 16, "mma_bf16": 16, "mma_tf32": 32, "mma_i8": i8.bits}
+BITS = {"mma_f16": 16, "mma_bf16": 16, "mma_tf32": 32, "mma_i8": i8.bits, "mma_u8": i8.bits}
 
 
 def roles(call: Call) -> Iterator[tuple[Operand, Place | Expr]]:

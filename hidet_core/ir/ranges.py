@@ -12,7 +12,8 @@ from typing import Any
 
 from . import poly as P
 from .dtypes import boolean, i64
-from .expr import Binary, Cast, Const, Expr, Load, Select, Unary, Var
+from .expr import Binary, Cast, Const, Expr, Select, Var
+from .node import walk
 from .poly import Poly
 
 INF = math.inf
@@ -56,18 +57,8 @@ class Ranges(ABC):
 
     def depth_of(self, expr: Expr) -> int:
         """How deep the deepest variable of an expression is bound."""
-        match expr:
-            case Var():
-                return self.depth.get(expr, 0)
-            case Binary(_, a, b, _):
-                return max(self.depth_of(a), self.depth_of(b))
-            case Load(_, indices, _, _):
-                return max((self.depth_of(i) for i in indices), default=0)
-            case Select(c, a, b, _):
-                return max(self.depth_of(c), self.depth_of(a), self.depth_of(b))
-            case Unary(_, a, _) | Cast(a, _):
-                return self.depth_of(a)
-        return 0
+        variables = (node for node in walk(expr) if isinstance(node, Var))
+        return max((self.depth.get(var, 0) for var in variables), default=0)
 
     # bounds
 

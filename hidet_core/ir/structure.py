@@ -1,10 +1,12 @@
 """Structural comparison of expressions: `key(expr)` is hashable and equal for equal structures.
 
-Variables and buffers count by identity, everything else by its parts.
+Variables and buffers count by identity, everything else by its parts. Parts that are shared by many
+expressions are looked at once: a node keeps its key, and a long key is replaced by a digest.
 """
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import Any
 
 from .expr import (
@@ -25,11 +27,30 @@ from .expr import (
 _COMMUTATIVE = ("add", "mul", "min", "max", "and", "or", "xor", "eq", "ne")
 
 
+LONG = 400  # characters of a key
+
+
 def key(node: Any) -> Any:
     """A hashable value that two expressions share exactly when they have the same structure."""
     match node:
         case Var() | Buffer():
             return id(node)
+        case int():
+            return ("c", node, "i64", 1)
+        case None:
+            return None
+    known = getattr(node, "_key", None)
+    if known is None:
+        known = _key(node)
+        text = repr(known)
+        if len(text) > LONG:
+            known = ("digest", blake2b(text.encode(), digest_size=16).hexdigest())
+        object.__setattr__(node, "_key", known)  # no field: the node itself does not change
+    return known
+
+
+def _key(node: Any) -> Any:
+    match node:
         case Const(value, dtype):
             # the text of a float tells 0.0 from -0.0, and NaN is equal to itself
             plain = repr(value) if isinstance(value, float) else value
@@ -59,10 +80,6 @@ def key(node: Any) -> Any:
             return ("ramp", key(base), key(stride), dtype.lanes)
         case Broadcast(a, dtype):
             return ("splat", key(a), dtype.lanes)
-        case int():
-            return ("c", node, "i64", 1)
-        case None:
-            return None
     raise TypeError(f"no structural key for {type(node).__name__}")
 
 

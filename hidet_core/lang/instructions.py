@@ -95,7 +95,8 @@ def load_matrix(to: Expr, row: Expr, matrices: int, transposed: bool = False) ->
 
 def mma(kind: str, sums: Expr, a: Expr, b: Expr) -> None:
     """sums += a * b on tensor cores, all lanes of a warp together: 16 x 8 sums in 4 registers of a
-    lane (f32; i32 for i8), a in 4 words, b in 2; kind: f16, bf16, tf32 or i8.
+    lane (f32; i32 for i8, u8), a in 4 words, b in 2; kind: f16, bf16, tf32, i8 or
+    u8 (of a, times i8).
     """
     name = f"mma_{kind}"
     if name not in BITS:

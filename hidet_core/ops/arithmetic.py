@@ -8,7 +8,8 @@ of the divisor, `fmod` that of the dividend.
 from __future__ import annotations
 
 from hidet_core.base.errors import Unsupported
-from hidet_core.ir.dtypes import BITS, DType, boolean, f64
+from hidet_core.compute.float8 import decoded, encoded
+from hidet_core.ir.dtypes import BITS, DType, boolean, f32, f64
 from hidet_core.ir.expr import Expr, binary, both, cast, eq, maximum, minimum, ne, select, unary
 
 from .elementwise import bool_dtype, elementwise, first_dtype
@@ -96,7 +97,14 @@ def _where_dtype(types: Types, attrs: Attrs) -> DType:
 
 
 def _cast(attrs: Attrs, a: Expr) -> Expr:
-    return cast(a, attrs["to"])
+    """attrs: to, and of floats of 8 bits saturate (true where it is absent)."""
+    to = attrs["to"]
+    if a.dtype == to:
+        return a
+    value = decoded(a) if a.dtype.is_float8 else a
+    if to.is_float8:
+        return encoded(cast(value, f32), to, attrs.get("saturate", True))
+    return cast(value, to)
 
 
 def _cast_dtype(types: Types, attrs: Attrs) -> DType:

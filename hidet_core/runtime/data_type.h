@@ -20,6 +20,10 @@ enum class DataType : int32_t {
   kUint32 = 12,
   kUint64 = 13,
   kBfloat16 = 16,
+  kFloat8e4m3fn = 17,
+  kFloat8e4m3fnuz = 18,
+  kFloat8e5m2 = 19,
+  kFloat8e5m2fnuz = 20,
 };
 
 // Name and size of an element type; bytes is 0 for a type the runtime does not know.
@@ -43,6 +47,10 @@ constexpr DataTypeInfo Info(DataType type) {
     case DataType::kUint32: return {"uint32", 4};
     case DataType::kUint64: return {"uint64", 8};
     case DataType::kBfloat16: return {"bfloat16", 2};
+    case DataType::kFloat8e4m3fn: return {"float8_e4m3fn", 1};
+    case DataType::kFloat8e4m3fnuz: return {"float8_e4m3fnuz", 1};
+    case DataType::kFloat8e5m2: return {"float8_e5m2", 1};
+    case DataType::kFloat8e5m2fnuz: return {"float8_e5m2fnuz", 1};
   }
   return {"unknown", 0};
 }

@@ -25,8 +25,8 @@ from hidet_core.ir.substitute import substitute
 
 # operators whose definitions the rule-based schedules of reductions take
 GENERIC = (
-    "reduce", "arg_reduce", "conv2d", "conv3d", "matmul", "matmul_nbits",
-    "pool2d", "pool_positions", "lrn",
+    "reduce", "arg_reduce", "conv2d", "conv3d", "matmul", "matmul_nbits", "pool2d",
+    "pool_positions", "lrn", "resample_long", "roi_align", "max_roi_pool", "col2im",
 )  # fmt: skip
 _COMBINE = {"sum": "add", "prod": "mul", "max": "max", "min": "min", "any": "or", "all": "and"}
 

@@ -119,7 +119,7 @@ class _Buffers:
         found: dict[Buffer, Definition] = {}
         for value, buffer in self.known.items():
             array = self.graph.constants.get(value)
-            if array is not None and array.size == 1:
+            if array is not None and array.size == 1 and not buffer.dtype.is_float8:
                 axes = tuple(Var(f"i{k}") for k in range(array.ndim))
                 item = single(array.reshape(-1)[0]).item()
                 found[buffer] = Definition(buffer, axes, Const(item, value.type.dtype))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 KB = 1024
-AMPERE = frozenset({"cp_async", "ldmatrix", "mma_f16", "mma_bf16", "mma_tf32"})
+AMPERE = frozenset({"cp_async", "ldmatrix", "mma_f16", "mma_bf16", "mma_tf32", "mma_i8", "mma_u8"})
 ADA = AMPERE | {"mma_fp8"}
 HOPPER = ADA | {"wgmma", "tma", "mbarrier", "clusters", "launch_dependents"}
 BLACKWELL = (HOPPER - {"wgmma"}) | {"tcgen05"}

@@ -231,7 +231,7 @@ class _Memory:
                 slice(before, before + self.size(dim))
                 for (before, _), dim in zip(root.halo, root.value.type.shape, strict=True)
             )
-            filling = 0 if dtype.kind in "bu" else -77
+            filling = 0 if dtype.kind in "buV" else -77
             if value.type.dtype.is_float:
                 filling = as_dtype(np.float32(np.nan), value.type.dtype)
             memory[inside] = filling

@@ -5,6 +5,9 @@ slices of the cases to run one. Standard output: lines of JSON, {"start": name} 
 an outcome after it, so that whoever reads them knows which case took the process down. Exit status
 AGAIN: a kernel failed on the GPU, which only another process can use now.
 
+`python -m tests.onnx_backend.worker --op cpu Resize Conv`, for people, runs the cases of models
+that are one node of these operators; it prints those that are wrong or not taken, and counts.
+
 A case is run as it is and "frozen": with its small integer inputs as constants, as exporters write
 them, because axes, pads and shapes that arrive at run time are refused by design.
 """
@@ -14,6 +17,7 @@ from __future__ import annotations
 import json
 import sys
 import zlib
+from collections import Counter
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -160,5 +164,25 @@ def main(part, parts, skip, target="cpu", slices="1"):
             sys.exit(AGAIN)
 
 
+def main_for_operators(target, op_types):
+    tested, taken = Counter(), Counter()
+    for case in load_cases():
+        nodes = case.model.graph.node
+        if len(nodes) != 1 or nodes[0].op_type not in op_types:
+            continue
+        for outcome in run_case(case, HIDET[target]):
+            if outcome.cpu:
+                continue
+            tested[outcome.op] += 1
+            taken[outcome.op] += outcome.claimed > 0
+            if outcome.hidet or outcome.failed or not outcome.claimed:
+                print(outcome.case, "wrong:" if outcome.hidet else "not taken", outcome.hidet)
+    for op_type in op_types:
+        print(f"{op_type}: {taken[op_type]} taken of {tested[op_type]}")
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if sys.argv[1] == "--op":
+        main_for_operators(sys.argv[2], sys.argv[3:])
+    else:
+        main(*sys.argv[1:])

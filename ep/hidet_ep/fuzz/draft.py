@@ -318,6 +318,7 @@ class Draft:
         dtype: str,
         shape: Shape,
         bounds: tuple[float, float] = (-1.0, 1.0),
+        /,
         domain: str = "",
         **attrs: Any,
     ) -> Val:
@@ -329,6 +330,7 @@ class Draft:
         op: str,
         inputs: Sequence[Val | None],
         results: Sequence[tuple[str, Shape, float, float] | None],
+        /,
         domain: str = "",
         **attrs: Any,
     ) -> list[Val]:

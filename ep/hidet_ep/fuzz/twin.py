@@ -35,7 +35,8 @@ ACCUMULATE = frozenset(
     "SkipLayerNormalization SkipSimplifiedLayerNormalization InstanceNormalization "
     "GroupNormalization MeanVarianceNormalization LpNormalization BatchNormalization Sum Mean "
     "CumSum Softmax LogSoftmax Resize GridSample Attention MultiHeadAttention RNN GRU LSTM "
-    "GroupQueryAttention RotaryEmbedding Upsample AffineGrid NhwcConv".split()
+    "GroupQueryAttention RotaryEmbedding Upsample AffineGrid NhwcConv "
+    "QuantizeLinear DynamicQuantizeLinear QLinearMatMul QLinearConv ConvTranspose".split()
 )
 # approximations whose error is absolute where the result is small
 ABSOLUTE = frozenset(
@@ -50,7 +51,9 @@ NO_KERNEL = re.compile(r"implementation for (\w+)\(|operator \((\w+)\) in node")
 MOST_SINGLE = 40
 
 # run in float32: scales that are of that type; functions whose bodies lack kernels
-_single: set[str] = set("Resize Upsample Gelu Mish HardSwish Celu Swish".split())
+_single: set[str] = set(
+    "Resize Upsample Gelu Mish HardSwish Celu Swish MeanVarianceNormalization".split()
+)
 
 
 @dataclass

@@ -69,6 +69,7 @@ HT_MMA(f16, "m16n8k16", "f32.f16.f16.f32", float, "+f", u32)
 HT_MMA(bf16, "m16n8k16", "f32.bf16.bf16.f32", float, "+f", u32)
 HT_MMA(tf32, "m16n8k8", "f32.tf32.tf32.f32", float, "+f", float)
 HT_MMA(i8, "m16n8k32", "s32.s8.s8.s32", i32, "+r", u32)
+HT_MMA(u8, "m16n8k32", "s32.u8.s8.s32", i32, "+r", u32)
 
 HT_DEV float ht_tf32_of(float value) {
   u32 bits;
@@ -157,11 +158,15 @@ struct ht_word_i8 {
   static constexpr int count = 4;
   static i32 at(u32 word, int i) { return i8(word >> (8 * i)); }
 };
+struct ht_word_u8 {
+  static constexpr int count = 4;
+  static i32 at(u32 word, int i) { return u8(word >> (8 * i)); }
+};
 
 // Of a 16 x 8 words times b of 8 words x 8: lane 4g + t has the words (g, t), (g + 8, t),
 // (g, t + 4), (g + 8, t + 4) of a, those at depth t and t + 4 of b's column g, and the sums of
-// columns 2t and 2t + 1 in rows g and g + 8.
-template <class S, class Word>
+// columns 2t and 2t + 1 in rows g and g + 8. Left: of a's words.
+template <class S, class Word, class Left>
 HIDET_EMU_UNCHECKED void ht_emu_mma(const hidet_emu::Collective&, const void* const* in,
                                     void* const* out) {
   S a[16][8 * Word::count], b[8][8 * Word::count];
@@ -170,7 +175,7 @@ HIDET_EMU_UNCHECKED void ht_emu_mma(const hidet_emu::Collective&, const void* co
     const int g = lane / 4, t = lane % 4;
     for (int i = 0; i < Word::count; ++i) {
       for (int w = 0; w < 4; ++w)
-        a[g + w % 2 * 8][(t + w / 2 * 4) * Word::count + i] = Word::at(mine->a[w], i);
+        a[g + w % 2 * 8][(t + w / 2 * 4) * Word::count + i] = Left::at(mine->a[w], i);
       for (int w = 0; w < 2; ++w) b[g][(t + w * 4) * Word::count + i] = Word::at(mine->b[w], i);
     }
   }
@@ -185,14 +190,14 @@ HIDET_EMU_UNCHECKED void ht_emu_mma(const hidet_emu::Collective&, const void* co
   }
 }
 
-template <class Word, class S, class W>
+template <class Word, class Left = Word, class S, class W>
 HT_DEV void ht_emu_product(const char* name, int line, S* sums, const W* a, const W* b) {
   ht_mma_operands<S> mine;
   for (int i = 0; i < 4; ++i) mine.sums[i] = sums[i];
   for (int i = 0; i < 4; ++i) mine.a[i] = ht_bits<u32>(a[i]);
   for (int i = 0; i < 2; ++i) mine.b[i] = ht_bits<u32>(b[i]);
   const auto result = hidet_emu::Collect<ht_mma_operands<S>, ht_mma_sums<S>>(
-      name, line, 0xffffffffu, mine, ht_emu_mma<S, Word>);
+      name, line, 0xffffffffu, mine, ht_emu_mma<S, Word, Left>);
   for (int i = 0; i < 4; ++i) sums[i] = result.sums[i];
 }
 
@@ -204,6 +209,9 @@ HT_MMA(f16, float, u32)
 HT_MMA(bf16, float, u32)
 HT_MMA(tf32, float, float)
 HT_MMA(i8, i32, u32)
+HT_DEV void ht_mma_u8(i32* sums, const u32* a, const u32* b, int line = __builtin_LINE()) {
+  ht_emu_product<ht_word_i8, ht_word_u8>("mma_u8", line, sums, a, b);
+}
 
 HT_DEV float ht_tf32_of(float value) {
   const u32 bits = ht_bits<u32>(value);

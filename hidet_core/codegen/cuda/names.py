@@ -6,10 +6,11 @@ import math
 import re
 from typing import Any
 
-from hidet_core.ir.dtypes import DType
+from hidet_core.ir.dtypes import FLOAT8, DType
 from hidet_core.ir.expr import Buffer, Var
 
 _TYPES = {"f32": "float", "f64": "double", "f16": "ht_f16", "bf16": "ht_bf16"}
+_TYPES |= {t.name: "u8" for t in FLOAT8}
 _RESERVED = frozenset(
     "alignas and asm auto bool break case catch char class const continue default delete do double"
     " else enum explicit export extern false float for friend goto if inline int long mutable"

@@ -6,6 +6,8 @@
     h = reshape(concat(neg(slice(x, 1::2)), slice(x, ::2)), ..); add(mul(x, cos), mul(h, sin))
         ->  rotary(x, cos, sin, interleaved)         neighbours (rotate_every_two)
 
+    concat(rotary(slice(x, :n), cos, sin), slice(x, n:))  ->  rotary(x, cos, sin)
+
 along the last axis, of which cos and sin have as many elements as x. Then nothing is sliced and
 joined in memory, and queries are turned where attention reads them.
 """
@@ -18,9 +20,13 @@ from hidet_core.graph.builder import GraphBuilder, rewrite_graph
 from hidet_core.graph.graph import Graph, Operator, Value
 from hidet_core.ir.expr import is_const
 
+PARTS = ("rotary", "slice")
+
 
 def fuse_rotary(graph: Graph) -> Graph:
     def rule(builder: GraphBuilder, operator: Operator) -> Value | None:
+        if operator.op.name == "concat":
+            return _Matcher(builder).in_part(operator)
         return _Matcher(builder).rotary(operator) if operator.op.name == "add" else None
 
     return rewrite_graph(graph, rule)
@@ -50,6 +56,26 @@ class _Matcher:
                 if rotary is not None:
                     return rotary
         return None
+
+    def in_part(self, concat: Operator) -> Value | None:
+        """The rotary of some of the elements of a row, joined to the others."""
+        if len(concat.inputs) != 2 or concat.attrs["axis"] != concat.output.type.rank - 1:
+            return None
+        turned, other = (self._made(*pair) for pair in zip(concat.inputs, PARTS, strict=True))
+        if turned is None or other is None:
+            return None
+        first, x = self._made(turned.inputs[0], "slice"), other.inputs[0]
+        if first is None or first.inputs[0] is not x:
+            return None
+        if not same_shape(concat.output.type.shape, x.type.shape):
+            return None
+        width = first.output.type.shape[-1]
+        ends = [(cut.attrs["starts"][:-1], cut.attrs["starts"][-1]) for cut in (first, other)]
+        plain = all(set(cut.attrs["steps"]) == {1} for cut in (first, other))
+        plain = plain and all(is_const(n, 0) for front, _ in ends for n in front)
+        if not plain or not is_const(ends[0][1], 0) or not is_const(width, ends[1][1]):
+            return None
+        return self.builder.emit("rotary", x, *turned.inputs[1:], **turned.attrs)
 
     def _emit(self, x: Value, cos: Value, sin: Value, interleaved: bool) -> Value | None:
         attrs = {"interleaved": interleaved, "whole": True}

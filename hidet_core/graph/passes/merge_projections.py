@@ -5,8 +5,8 @@
 
 One product of three times the columns fills a machine better than three. The slices become index
 maps of the attention that reads them, so this is done only where all of a product goes, by way of
-views, rotations and caches that it is appended to, into one attention. Biases are merged if every
-product has one.
+views, rotations and caches that it is appended to, into one attention. Where some have a bias and
+others none (Whisper's keys), that is 0.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ def merge_projections(graph: Graph) -> Graph:
 
 
 def _by_input(branches: Iterable[_Branch]) -> list[list[_Branch]]:
-    """Branches that can be one product: of the same input, all or none with a bias."""
+    """Branches that can be one product: of the same input."""
     groups: dict[tuple, dict[Value, _Branch]] = {}
     for branch in branches:
-        key = (branch.product.inputs[0], branch.bias is None, branch.weights.dtype.str)
+        key = (branch.product.inputs[0], branch.weights.dtype.str)
         groups.setdefault(key, {})[branch.result] = branch
     return [list(group.values()) for group in groups.values()]
 
@@ -142,8 +142,12 @@ def _merge(
     weights = builder.constant(np.concatenate([b.weights for b in group], axis=1), "merged")
     x = group[0].product.inputs[0]
     whole = builder.emit("matmul", mapping.get(x, x), weights)
-    if all(branch.bias is not None for branch in group):
-        bias = np.concatenate([b.bias for b in group if b.bias is not None])
+    if any(branch.bias is not None for branch in group):
+        zeros = [np.zeros(b.weights.shape[1], b.weights.dtype) for b in group]
+        biases = (
+            b.bias if b.bias is not None else zero for b, zero in zip(group, zeros, strict=True)
+        )
+        bias = np.concatenate(list(biases))
         whole = builder.emit("add", whole, builder.constant(bias, "merged_bias"))
     parts, first = {}, 0
     for branch in group:

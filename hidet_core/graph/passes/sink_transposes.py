@@ -74,6 +74,8 @@ class _Sinker:
             "reduce": self.reduce,
             "arg_reduce": self.arg_reduce,
             "gather": self.gather,
+            "resample": self.resample,
+            "resample_long": self.resample,
             "reshape": self.reshape,
             "matmul": self.matmul,
             **{name: self.per_axis for name in PER_AXIS},
@@ -178,6 +180,13 @@ class _Sinker:
         if held is None or indices.type.rank != 1:
             return False
         inputs = [held.base, self.values.value(indices)]
+        return self.emit(operator, inputs, held.perm, axis=held.perm[operator.attrs["axis"]])
+
+    def resample(self, operator: Operator) -> bool:
+        held = self.held(operator)
+        if held is None:
+            return False
+        inputs = [held.base, *(self.values.value(value) for value in operator.inputs[1:])]
         return self.emit(operator, inputs, held.perm, axis=held.perm[operator.attrs["axis"]])
 
     def reshape(self, operator: Operator) -> bool:

@@ -12,7 +12,8 @@ namespace {
 constexpr DataType kAllTypes[] = {
     DataType::kFloat,  DataType::kUint8,  DataType::kInt8,    DataType::kUint16,  DataType::kInt16,
     DataType::kInt32,  DataType::kInt64,  DataType::kBool,    DataType::kFloat16, DataType::kDouble,
-    DataType::kUint32, DataType::kUint64, DataType::kBfloat16};
+    DataType::kUint32, DataType::kUint64, DataType::kBfloat16, DataType::kFloat8e4m3fn,
+    DataType::kFloat8e4m3fnuz, DataType::kFloat8e5m2, DataType::kFloat8e5m2fnuz};
 
 }  // namespace
 
@@ -25,12 +26,12 @@ DataType ToDataType(const py::dtype& dtype) {
 }
 
 py::dtype ToNumpy(DataType type) {
-  if (type != DataType::kBfloat16) return py::dtype(Info(type).name);
+  if (type < DataType::kBfloat16) return py::dtype(Info(type).name);
   try {
-    return py::dtype::from_args(py::module_::import("ml_dtypes").attr("bfloat16"));
+    return py::dtype::from_args(py::module_::import("ml_dtypes").attr(Info(type).name));
   } catch (py::error_already_set& error) {
     if (!error.matches(PyExc_ImportError)) throw;
-    return py::dtype("uint16");
+    return py::dtype(Info(type).bytes == 1 ? "uint8" : "uint16");
   }
 }
 

@@ -16,7 +16,8 @@ namespace hidet::python {
 // The element type of a NumPy dtype. Throws Error(kInvalidArgument) for one we have not.
 DataType ToDataType(const pybind11::dtype& dtype);
 
-// The NumPy dtype of an element type; bfloat16 is ml_dtypes' where that is installed, else uint16.
+// The NumPy dtype of an element type; bfloat16 and floats of 8 bits are those of ml_dtypes where it
+// is installed, else uint16 and uint8.
 pybind11::dtype ToNumpy(DataType type);
 
 class ArrayContext : public RunContext {

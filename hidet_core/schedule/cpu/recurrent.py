@@ -157,10 +157,14 @@ class _Walk:
         self.d, self.first = where
         self.rows, self.width = config.rows, weights.width
         self.lanes = weights.width // config.nv
-        shape = [self.rows, layer.units]
+        # the last lanes of a row read beyond its units, so there has to be room
+        room = ceildiv(layer.units, self.lanes) * self.lanes
+        shape = [self.rows, room]
         self.state = [local(layer.dtype, shape, name) for name in state_names(layer)]
         self.scaled = local(layer.dtype, shape, "scaled") if len(layer.phases) > 1 else None
-        self.products = local(layer.dtype, [self.rows, sum(weights.panels) * self.width], "product")
+        self.products = local(
+            layer.dtype, [self.rows, sum(weights.panels) * self.width + self.lanes], "product"
+        )
 
     def write(self) -> None:
         layer = self.layer

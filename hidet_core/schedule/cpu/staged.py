@@ -5,7 +5,8 @@ memory, for all panels.
         ->   stage[row, k] = f(x[row, k]); for panel: for block: sums += stage[row, k] * b
 
 This is how a fused prologue with arithmetic (BN + Relu before a 1x1 convolution) costs one pass
-over the rows instead of one per panel and per vector.
+over the rows instead of one per panel and per vector. Where the rows are so few that they are one
+or two tasks (decoding), several tasks compute the same rows, each for some of the panels.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from hidet_core.ir.expr import Expr, load
-from hidet_core.lang import ceildiv, local, minimum, parallel, range_
+from hidet_core.compute.dims import Dim
+from hidet_core.ir.expr import Expr, load, wrap
+from hidet_core.lang import ceildiv, local, maximum, minimum, parallel, range_
 
 from .contraction import Contraction, TileConfig, write_tiles
 from .span import span
 
 STAGE_BYTES = 192 * 1024
+MOST_PARTS = 16
+PART_PANELS = 4  # of a task, so that its rows are worth computing
 
 
 def stage_rows(config: TileConfig, depth: int) -> int:
@@ -37,8 +41,9 @@ def write_staged_contraction(spec: Contraction, config: TileConfig, vector_lanes
     stage = local("f32", [count, -(-depth // vector_lanes) * vector_lanes], "stage")
     chunks = ceildiv(spec.rows, count)
     panels = ceildiv(spec.cols, config.nv * vector_lanes)
-    for group, chunk in parallel(spec.groups, chunks):
-        first = chunk * count
+    each = ceildiv(panels, _parts(chunks, panels))
+    for group, chunk, part in parallel(spec.groups, chunks, ceildiv(panels, each)):
+        first, begin = chunk * count, part * each
         for row in range_(minimum(spec.rows - first, count), "row"):
             for k in span(depth, vector_lanes):
                 stage[row, k] = spec.a(group, first + row, (k,))
@@ -46,5 +51,14 @@ def write_staged_contraction(spec: Contraction, config: TileConfig, vector_lanes
         def staged(group: Expr, row: Expr, ks: Sequence[Expr], first: Any = first) -> Expr:
             return load(stage.buffer, row - first, ks[0])
 
-        for panel in range_(panels, "panel"):
-            write_tiles(replace(spec, a=staged), config, vector_lanes, (group, panel, first), count)
+        for panel in range_(minimum(panels - begin, each), "panel"):
+            at = (group, begin + panel, first)
+            write_tiles(replace(spec, a=staged), config, vector_lanes, at, count)
+
+
+def _parts(chunks: Dim, panels: Dim) -> Dim:
+    """In how many parts the panels are taken: MOST_PARTS where all rows are one chunk."""
+    few = ceildiv(panels, PART_PANELS)
+    if isinstance(chunks, int) and isinstance(few, int):
+        return max(1, min(MOST_PARTS // max(chunks * chunks, 1), few))
+    return maximum(minimum(wrap(MOST_PARTS) // maximum(wrap(chunks * chunks), 1), few), 1)

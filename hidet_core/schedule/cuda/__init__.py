@@ -16,13 +16,14 @@ from .scatter import Scatter
 from .simt import Simt
 from .specialised import Specialised
 from .tensor_core import TensorCore
+from .tensor_core_i8 import TensorCoreInt8
 from .top_k import TopK
 from .warpgroup import Warpgroup
 
 TEMPLATES: tuple[Template, ...] = (
-    Depthwise(), Gemv(), Specialised(), Warpgroup(), TensorCore(), Simt(), Rows(), AttentionMma(),
-    Attention(), Pool2d(), Lrn(), Scatter(), Scan(), TopK(), Recurrent(), Injective(),
-    ReduceTemplate(),
+    Depthwise(), Gemv(), Specialised(), Warpgroup(), TensorCore(), TensorCoreInt8(), Simt(),
+    Rows(), AttentionMma(), Attention(), Pool2d(), Lrn(), Scatter(), Scan(), TopK(), Recurrent(),
+    Injective(), ReduceTemplate(),
 )  # fmt: skip
 
 __all__ = ["TEMPLATES"]

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from hidet_core.ir.dtypes import DType, f32, u32
-from hidet_core.ir.expr import Const, Expr, Load, is_const
+from hidet_core.ir.expr import Expr, Load, is_const, wrap
 from hidet_core.lang import (
     Tensor,
     copy_async,
@@ -113,7 +113,7 @@ class RingTile:
         with when(inside):
             target[to.indices] = source
         with otherwise():
-            target[to.indices] = Const(0.0, self.operand.dtype)
+            target[to.indices] = wrap(0, self.operand.dtype)
 
     # where elements lie
 

@@ -4,7 +4,7 @@ As in `warpgroup.py`, products are those of `wgmma`, out of a ring of stages in 
 the tiles come by TMA: one thread asks for whole boxes of the operands (ir/tensor_map.py), and the
 hardware computes addresses, fills what lies outside of a tensor with zeros, and tells a barrier
 object when the bytes are there. So a producer warpgroup of few registers runs ahead through the
-ring, and one or two consumers, with the registers that it gave up, have a step of products in
+ring, and one or two consumers (two with the registers that it gave up) have a step of products in
 flight all the time:
 
     producer    wait until a stage is empty; announce its bytes; ask for a's box and b's
@@ -70,8 +70,7 @@ from .warpgroup import LEAST_ROWS, RATE, REGISTERS
 from .waves import MEMORY_LATENCY, Block, Size, contraction_ns
 
 FEATURES = ("wgmma", "tma", "mbarrier")
-PRODUCER_REGISTERS = 40
-CONSUMER_REGISTERS = {1: 240, 2: 232}  # by the number of consumers: what fits a multiprocessor
+PRODUCER_REGISTERS, CONSUMER_REGISTERS = 40, 232  # with two consumers: all of a multiprocessor's
 MOST_STAGES = 8
 WARPS = WARPGROUP // WARP
 STEP_CYCLES = 40.0  # from the arrival of a stage to its first product
@@ -93,6 +92,11 @@ class SpecialisedConfig(Config):
     @property
     def threads(self) -> int:
         return (self.consumers + 1) * WARPGROUP
+
+    @property
+    def exchanges(self) -> bool:
+        """Whether consumers take registers of the producer: one alone has as many as it may."""
+        return self.consumers > 1
 
     @property
     def stage_bytes(self) -> int:
@@ -126,7 +130,8 @@ class Specialised(Template):
         require(not any(problem.computed[:2]), "TMA copies operands as they are in memory")
         need, limit = config.shared_bytes, target.shared_bytes_per_block
         require(need <= limit, f"{need} bytes of shared memory > {limit} on {target.name}")
-        need, limit = config.block_n // 2 + REGISTERS, CONSUMER_REGISTERS[config.consumers]
+        need = config.block_n // 2 + REGISTERS
+        limit = CONSUMER_REGISTERS if config.exchanges else target.registers_per_thread
         require(need <= limit, f"about {need} registers > {limit}")
         require(_is_product(problem), "TMA copies no windows, nor parts of channels")
         view, _ = sized(problem)
@@ -241,7 +246,8 @@ class _Ring:
 
     def produce(self, tiles: _Tiles, block: Expr, thread: Expr) -> None:
         """What the producer warpgroup does: one of its threads."""
-        registers_decrease(PRODUCER_REGISTERS)
+        if self.config.exchanges:
+            registers_decrease(PRODUCER_REGISTERS)
         with when(eq(thread % WARPGROUP, 0)):
             for turn, (group, m, n) in tiles.each(block):
                 for step in range_(tiles.steps, "step"):
@@ -255,7 +261,8 @@ class _Ring:
     def consume(self, tiles: _Tiles, block: Expr, role: Expr, thread: Expr) -> None:
         """What a consumer warpgroup does: 64 rows of the tile, all columns."""
         config = self.config
-        registers_increase(CONSUMER_REGISTERS[config.consumers])
+        if config.exchanges:
+            registers_increase(CONSUMER_REGISTERS)
         sums = register(f32, [1, config.block_n // 2], "sums")
         for turn, (group, m, n) in tiles.each(block):
             for item in unroll(config.block_n // 2, "item"):

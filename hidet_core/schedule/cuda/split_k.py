@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from hidet_core.base.errors import require
 from hidet_core.compute.dims import Dim
-from hidet_core.ir.dtypes import f32, i32
-from hidet_core.ir.expr import Buffer, Expr, eq
+from hidet_core.ir.dtypes import DType, f32, i32
+from hidet_core.ir.expr import Buffer, Expr, eq, wrap
 from hidet_core.lang import (
     Tensor,
     atomic_add,
@@ -57,10 +57,10 @@ class SplitK:
     tickets: Buffer  # [tiles]
 
     @staticmethod
-    def of(splits: int, tiles: Dim, threads: int, sums: int) -> SplitK:
-        """With its workspace."""
+    def of(splits: int, tiles: Dim, threads: int, sums: int, dtype: DType = f32) -> SplitK:
+        """With its workspace. dtype: of the sums."""
         shape = (splits, tiles, sums // VECTOR, threads, VECTOR)
-        parts = Buffer("parts", f32, shape, None, "global", 16)
+        parts = Buffer("parts", dtype, shape, None, "global", 16)
         return SplitK(splits, parts, Buffer("tickets", i32, (tiles,), None, "global", 16))
 
     @property
@@ -92,7 +92,7 @@ class SplitK:
             Tensor(self.tickets)[tile] = 0
         for i in unroll(rows, "i"):
             for j in unroll(cols * VECTOR, "j"):
-                sums[i, j] = 0.0
+                sums[i, j] = wrap(0, sums.dtype)
         for split in range_(self.splits, "part"):
             for i in unroll(rows, "i"):
                 for j in unroll(cols, "j"):

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from hidet_core.base.errors import require
 from hidet_core.compute.dims import product
-from hidet_core.ir.dtypes import bf16, f16, f32
+from hidet_core.ir.dtypes import bf16, f16, f32, i8, i32, u8
 from hidet_core.ir.expr import Expr, minimum, wrap
 from hidet_core.lang import (
     barrier,
@@ -48,7 +48,8 @@ from .split_k import SplitK, check_splits
 from .tile_store import SHAPE_M, SHAPE_N, store_sums
 from .waves import MEMORY_LATENCY, Block, Size, contraction_ns
 
-KINDS = {f16: "f16", bf16: "bf16", f32: "tf32"}  # of products, by the operands' dtype
+# of products, by the operands' dtype; of 8-bit integers, the first operand's
+KINDS = {f16: "f16", bf16: "bf16", f32: "tf32", u8: "u8", i8: "i8"}
 SHAPE_BYTES = 32  # of a row of its depth
 GROUP = 8  # rows of blocks that run at about the same time, so that they share b's tiles in L2
 MOST_STAGES = 6
@@ -117,7 +118,7 @@ class TensorCore(Template):
         return allowed and is_contraction(problem)
 
     def space(self, problem: Problem, target: Cuda) -> Iterator[MmaConfig]:
-        element = problem.output.dtype.bytes
+        element = problem.inputs[0].dtype.bytes
         tiles = itertools.product((16, 32, 64, 128, 256), (32, 64, 128, 256), (64, 128))
         for block_m, block_n, row_bytes in tiles:
             if block_m * block_n > 128 * 256:
@@ -130,7 +131,8 @@ class TensorCore(Template):
                     yield MmaConfig(block_m, block_n, block_k, warp_m, warp_n, stages, splits)
 
     def check(self, problem: Problem, config: MmaConfig, target: Cuda) -> None:
-        kind, element = f"mma_{KINDS[problem.output.dtype]}", problem.output.dtype.bytes
+        dtype = problem.inputs[0].dtype
+        kind, element = f"mma_{KINDS[dtype]}", dtype.bytes
         for feature in (kind, "cp_async", "ldmatrix"):
             require(feature in target.features, f"{target.name} has no {feature}")
         need, limit = config.registers, target.registers_per_thread
@@ -149,7 +151,7 @@ class TensorCore(Template):
             require(fits, f"a tile of {config.block_n} columns, the problem has {view.cols}")
 
     def cost(self, problem: Problem, config: MmaConfig, target: Cuda) -> float:
-        (view, size), element = sized(problem), problem.output.dtype.bytes
+        (view, size), element = sized(problem), problem.inputs[0].dtype.bytes
         (down, across), warps = config.products, config.threads // target.warp
         chunks = config.block_k * element // SHAPE_BYTES  # products in a step's depth
         rate = target.mma_per_cycle * 2 / element  # multiply-adds in a cycle
@@ -175,7 +177,8 @@ class TensorCore(Template):
         view = contraction(problem, Packing(config.block_n, config.block_k, "k"))
         down, across = ceildiv(view.rows, config.block_m), ceildiv(view.cols, config.block_n)
         tiles = product((view.groups, down, across))
-        split = SplitK.of(config.splits, tiles, config.threads, config.sums)
+        dtype = i32 if view.a.dtype.is_byte else f32
+        split = SplitK.of(config.splits, tiles, config.threads, config.sums, dtype)
         workspace = split.workspace if config.splits > 1 else {}
         params = [*view.params, *workspace]
         with build(problem.name, params, scalars_of(*params)) as slot:
@@ -257,7 +260,8 @@ class TileSums:
         size_a, size_b = (config.block_m, config.block_k), (config.block_n, config.block_k)
         self.a = RingTile(view.a, size_a, config.stages, config.threads, thread)
         self.b = RingTile(view.b, size_b, config.stages, config.threads, thread)
-        self.sums = register(f32, [self.down, self.across * 4], "sums")
+        dtype = i32 if view.a.dtype.is_byte else f32
+        self.sums = register(dtype, [self.down, self.across * 4], "sums")
         self.lane = let("lane", thread % 32)
         ((warp_m, warp_n),) = spatial(*config.warps).tasks(let("warp", thread // 32))
         self.line_m, self.line_n = warp_m * config.warp_m, warp_n * config.warp_n
@@ -270,7 +274,7 @@ class TileSums:
         self.b.begin(group, first[1])
         for i in unroll(self.down, "i"):
             for j in unroll(self.across * 4, "j"):
-                self.sums[i, j] = 0.0
+                self.sums[i, j] = wrap(0, self.sums.dtype)
         steps = wrap(ceildiv(wrap(self.view.depth), config.block_k))
         if config.splits == 1:
             return self._accumulate(wrap(0), steps)

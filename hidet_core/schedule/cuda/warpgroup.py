@@ -22,6 +22,7 @@ from hidet_core.lang import (
     wgmma,
     wgmma_commit,
     wgmma_fence,
+    wgmma_results,
     wgmma_wait,
 )
 from hidet_core.target.nvidia import Cuda
@@ -131,6 +132,7 @@ class _GroupSums(TileSums):
             wgmma(kind, self.sums[0, 0], a, b, shape, step)
         wgmma_commit()
         wgmma_wait(0)
+        wgmma_results(self.sums[0, 0], self.config.block_n // 2)
 
 
 def _row_bytes(problem: Problem, config: MmaConfig) -> int:

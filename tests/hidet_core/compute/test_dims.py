@@ -62,6 +62,9 @@ def test_texts():
         (N, H, None),
         (N * 3, 2, None),
         (N * 4, N + 1, None),
+        (N * (N + H) * 8, (N + H) * 4, N * 2),
+        ((N + H) * (N - H), N - H, N + H),
+        (N * H + N + 1, H + 1, None),
     ],
 )
 def test_exact_division(top, bottom, expected):

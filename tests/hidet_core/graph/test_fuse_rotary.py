@@ -55,6 +55,25 @@ def test_fused(rotated, order):
     )
 
 
+@pytest.mark.parametrize("rest", [8, 9])
+def test_some_of_the_elements(rest):
+    """GPT-NeoX turns the first part of a row; another order of the parts is left."""
+    net = Net()
+    whole = net.x(2, 3, 5, 11)
+    x = net.slice(whole, starts=(0,) * 4, steps=(1,) * 4, sizes=SHAPE)
+    others = {"starts": (0, 0, 0, rest), "steps": (1,) * 4, "sizes": (2, 3, 5, 11 - rest)}
+    cos, sin = angles(net)
+    turned = net.add(net.mul(x, cos), net.mul(halves(net, x), sin))
+    before = net.done(net.concat(turned, net.slice(whole, **others), axis=3))
+    after = fuse_rotary(before)
+    last = after.operators[-1]
+    assert last.op.name == ("rotary" if rest == 8 else "concat")
+    feeds = feeds_of(before)
+    np.testing.assert_allclose(
+        run_graph(after, feeds)["y0"], run_graph(before, feeds)["y0"], 1e-6, 1e-6
+    )
+
+
 def not_negated(net, x):
     return net.concat(cut(net, x, 4), cut(net, x, 0), axis=3)
 

@@ -20,20 +20,20 @@ def reason(case, dims=None):
 @pytest.mark.parametrize(
     ("case", "expected"),
     [
-        (Case("Det", 13, [(3, 3)]), "operator Det is not supported"),
+        (Case("Det", 13, [(5, 5)]), "at most 4 rows"),
+        (Case("Unique", 13, [(3,)]), "operator Unique is not supported"),
         (Case("NhwcMaxPool", 13, [(3, 3)], domain="com.microsoft"), "com.microsoft.NhwcMaxPool"),
         (Case("Reshape", 13, [(2, 3), np.array([6])]), "shape (input 1) is not known"),
-        (Case("Resize", 13, [(1, 1, 4, 4), None, np.ones(4, np.float32)], {"mode": "cubic"}, (2,)),
-         "mode 'cubic'"),
+        (Case("Resize", 13, [(1, 1, 4, 4), None, np.ones(4, np.float32)], {"mode": "curved"}, (2,)),
+         "mode 'curved'"),
         (Case("MaxPool", 13, [(1, 2, 4, 4)], {"kernel_shape": [5, 2]}), "padded image of 4"),
         (Case("MaxPool", 13, [(1, 2, 4, 4)], {"kernel_shape": [1, 1], "strides": [3, 3],
                                               "auto_pad": "SAME_UPPER"}), "a stride of 3"),
         (Case("MaxPool", 13, [(1, 2, 4, 4)]), "malformed node"),
         (Case("Cast", 13, [(2,)], {"to": 8}), "element type 8"),
         (Case("Softplus", 1, [np.zeros(2, np.int32)]), "expected floats"),
-        (Case("BatchNormalization", 15, [(1, 2, 3)] + [(2,)] * 4, {"training_mode": 1}, outputs=3),
-         "training mode"),
-        (Case("Einsum", 12, [(2, 2)], {"equation": "ii->i"}), "'ii->i'"),
+        (Case("Einsum", 12, [(2, 2)], {"equation": "i->i"}), "'i->i'"),
+        (Case("BatchNormalization", 9, [(1, 2, 3)] + [(2,)] * 4, outputs=5), "output 'y1'"),
     ],
     ids=str,
 )  # fmt: skip
@@ -89,8 +89,8 @@ def test_nodes_with_subgraphs_are_refused():
 
 
 def test_unsupported_names_the_node():
-    graph = chain(helper.make_node("Det", ["x"], ["z"], name="my_node"))
-    with pytest.raises(Unsupported, match=r"my_node: operator Det is not supported"):
+    graph = chain(helper.make_node("Unique", ["x"], ["z"], name="my_node"))
+    with pytest.raises(Unsupported, match=r"my_node: operator Unique is not supported"):
         import_subgraph(graph, [0], ["x"], ["z"])
 
 

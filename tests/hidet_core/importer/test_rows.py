@@ -18,6 +18,7 @@ POSITIVE = np.random.default_rng(1).random((3, 4, 5), np.float32) + 0.1
 COUNTED = np.arange(24, dtype=np.int32).reshape(2, 3, 4) - 11
 TIES = np.array([[3, 1, 3, 0], [-2, -2, -5, -2]], np.float32)
 X4 = (2, 6, 3, 4)
+DOUBLE = np.random.default_rng(2).standard_normal((2, 3, 8))
 LOOSE = {"rtol": 1e-4, "atol": 1e-5}
 
 PRODUCTS = [
@@ -74,6 +75,10 @@ ROWS = [
     Case("LayerNormalization", 17, [(2, 3, 8), (3, 8), (3, 8)], {"axis": 1}, **LOOSE),
     Case("LayerNormalization", 17, [(2, 3, 8), (1, 8), (3, 8)], {"axis": 1}, **LOOSE,
          note="broadcast"),
+    Case("LayerNormalization", 17, [(2, 3, 8), (8,), (8,)], outputs=3, **LOOSE),
+    Case("LayerNormalization", 17, [DOUBLE, DOUBLE[0, 0]], {"axis": 1}, outputs=3, **LOOSE),
+    Case("SimplifiedLayerNormalization", 13, [DOUBLE, DOUBLE[0, 0]], {"axis": -1}, outputs=2,
+         **LOOSE),
     Case("RMSNormalization", 23, [(2, 3, 8), (8,)], **LOOSE),
     Case("SimplifiedLayerNormalization", 13, [(2, 3, 8), (8,)], {"axis": -1}, **LOOSE),
     Case("SkipLayerNormalization", 13, [(2, 3, 8), (2, 3, 8), (8,), (8,), (8,)],
@@ -87,6 +92,8 @@ ROWS = [
     Case("BatchNormalization", 9, [X4, (6,), (6,), (6,), np.full(6, 0.7, np.float32)],
          {"epsilon": 0.01}, (1, 2, 3, 4)),
     Case("BatchNormalization", 15, [X4, (6,), (6,), (6,), np.full(6, 0.7, np.float32)]),
+    Case("BatchNormalization", 15, [X4, (6,), (6,), (6,), np.full(6, 0.7, np.float32)],
+         {"training_mode": 1, "momentum": 0.8}, outputs=3, **LOOSE),
     Case("BatchNormalization", 15, [(4, 6), (6,), (6,), (6,), np.full(6, 0.7, np.float32)],
          constants=(1, 2, 3, 4), note="two dims"),
 ]  # fmt: skip

@@ -14,7 +14,10 @@ def test_names_and_numbers_are_those_of_onnx(kind):
     assert from_onnx(kind.onnx) is kind
     names = {"f": "FLOAT", "i": "INT", "u": "UINT", "b": "BOOL"}
     special = {"f32": "FLOAT", "f64": "DOUBLE", "bool": "BOOL", "bf16": "BFLOAT16"}
-    onnx_name = special.get(kind.name, f"{names[kind.kind]}{kind.bits}")
+    if kind.is_float8:
+        onnx_name = kind.name.upper().replace("F8", "FLOAT8")
+    else:
+        onnx_name = special.get(kind.name) or f"{names[kind.kind]}{kind.bits}"
     assert onnx.TensorProto.DataType.Value(onnx_name) == kind.onnx
     assert from_numpy(kind.numpy) is kind
     assert kind.numpy.itemsize == kind.bytes

@@ -156,8 +156,9 @@ def copy_plan(objects, dtype):
 
 @pytest.mark.parametrize("dtype", dtypes.ALL, ids=str)
 def test_every_dtype(objects, dtype):
-    bf16 = dtype.name == "bf16"
-    kind = pytest.importorskip("ml_dtypes").bfloat16 if bf16 else dtype.numpy
+    ml_name = "bfloat16" if dtype.name == "bf16" else dtype.name.replace("f8", "float8_")
+    is_ml = dtype.name == "bf16" or dtype.is_float8  # which NumPy has not
+    kind = getattr(pytest.importorskip("ml_dtypes"), ml_name) if is_ml else dtype.numpy
     x = (np.arange(6).reshape(2, 3) % 2).astype(kind)
     y, n = Executable(serialize(copy_plan(objects, dtype)), []).run([x, np.zeros((), kind)])
     assert y.dtype == x.dtype and y.shape == (2, 3 + 8 // dtype.bytes)

@@ -44,6 +44,7 @@ STATIC = {
     "gru reset after": layer(AFTER, 4, 17, 33, BOTH, ("lengths", "bias")),
     "rnn": layer(RNN, 7, 1, 40, BOTH, finals=False),
     "rnn of two cells": layer(cell("rnn", "relu", clip=0.5), 4, 5, 6, BOTH, other=RNN),
+    "rnn of few units": layer(RNN, 2, 1, 3, given=("h0",)),
     "no steps": layer(GRU, 0, 2, 5, given=("h0",)),
 }
 SYMBOLIC = {

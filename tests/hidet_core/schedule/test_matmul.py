@@ -121,6 +121,16 @@ def test_computed_rows_are_staged(depth):
     assert check(graph, *ROWS, interpreted=True).ops == [("tanh", "mul", "matmul")]
 
 
+@pytest.mark.parametrize("rows", [1, "m"])
+def test_few_computed_rows_are_several_tasks(rows):
+    """Each for some of the panels, so that one row (decoding) keeps several cores busy."""
+    net = Net()
+    graph = net.done(net.matmul(net.tanh(net.x(rows, 9)), net.const(9, 611)))
+    sizes = ({},) if rows == 1 else ({"m": 1}, {"m": 40}, {"m": 7})
+    (kernel,) = check(graph, *sizes, interpreted=True).kernels
+    assert rows != 1 or int(kernel.program.tasks.value) > 1
+
+
 def test_computed_rows_of_a_batch():
     net = Net()
     x = net.relu(net.x(2, 3, 5, 7))

@@ -6,10 +6,15 @@ import pytest
 from tests.hidet_core.compiled import check
 from tests.hidet_core.cuda_check import check_cuda
 from tests.hidet_core.importer.one_node import Case, import_model, one_node_model
+from tests.hidet_core.importer.test_resize import sized
+from tests.hidet_core.importer.test_sampling import deform, grid, ints
 
 
 def graph_of(case, dims=None, dtype=np.float32):
-    arrays = [None if array is None else array.astype(dtype) for array in case.arrays()]
+    arrays = [
+        array if array is None or array.dtype.kind == "i" else array.astype(dtype)
+        for array in case.arrays()
+    ]
     return import_model(one_node_model(case, arrays, dims))[1]
 
 
@@ -27,6 +32,13 @@ CASES = [
     (Case("MaxPool", 12, [(2, 5, 4, 6, 5)], {"kernel_shape": [2, 3, 3]}, outputs=2), np.float32),
     (Case("AveragePool", 19, [(1, 5, 4, 6, 5)], {"kernel_shape": [2, 3, 3], "pads": [1] * 6}),
      np.float16),
+    (sized((1, 3, 5, 4), 1, 3, 7, 9, mode="cubic"), np.float16),
+    (sized((1, 3, 9, 8), 1, 3, 4, 3, mode="linear", antialias=1), np.float64),
+    (grid((1, 2, 3, 4, 5), 2, 3, 2, padding_mode="reflection"), np.float32),
+    (grid((2, 3, 5, 4), 3, 6, mode="cubic"), np.float16),
+    (deform((1, 4, 5, 6), (4, 2, 2, 3), (4, 4), True, group=2, offset_group=2), np.float32),
+    (Case("Col2Im", 18, [(2, 12, 6), ints(4, 5), ints(2, 2)], {"strides": [1, 2]}, (1, 2)),
+     np.float32),
     (Case("LpPool", 18, [(1, 5, 6, 5)], {"kernel_shape": [2, 3], "p": 3}), np.float64),
 ]  # fmt: skip
 

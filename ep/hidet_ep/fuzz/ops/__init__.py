@@ -1,6 +1,7 @@
 """Generators of nodes by family; importing this package fills the table."""
 
 from . import (
+    attending,
     cutting,
     elementwise,
     functions,
@@ -9,14 +10,19 @@ from . import (
     linear,
     normalise,
     picking,
+    quant,
+    recurrent,
     reductions,
+    scans,
     spatial,
+    upscale,
 )
 from .table import ROWS, Row, rows
 
 __all__ = [
     "ROWS",
     "Row",
+    "attending",
     "cutting",
     "elementwise",
     "functions",
@@ -25,7 +31,11 @@ __all__ = [
     "linear",
     "normalise",
     "picking",
+    "quant",
+    "recurrent",
     "reductions",
     "rows",
+    "scans",
     "spatial",
+    "upscale",
 ]

@@ -30,10 +30,10 @@ def batch_norm(g: Draft, op: str, dtypes: tuple[str, ...]) -> bool:
 
 
 def _rows(g: Draft, dtypes: tuple[str, ...], most: int = 4) -> Val | None:
-    return g.take(Want(dtypes, -100, 100, (2, most), filled=True, test=_has_static_rows))
+    return g.take(Want(dtypes, -100, 100, (2, most), filled=True, test=has_static_rows))
 
 
-def _has_static_rows(value: Val) -> bool:
+def has_static_rows(value: Val) -> bool:
     return value.shape[-1].fixed is not None
 
 

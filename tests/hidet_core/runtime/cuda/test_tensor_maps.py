@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hidet_core._runtime import CudaArray, Error, Executable
-from hidet_core.base.errors import Unsupported
+from hidet_core.base.errors import ProgramError
 from hidet_core.codegen import emit_cuda, interpret, launch_of
 from hidet_core.ir.dtypes import f32
 from hidet_core.ir.expr import Buffer as IrBuffer
@@ -88,10 +88,15 @@ def store_box(tile, y, first, thread):
             y[first[0] + row, first[1] + col] = tile[row, col] + 1.0
 
 
-def image_of(program):
+def lowered(program):
     for lower in CUDA_LOWERING:
         program = lower(program)
     verify(program, "flat")
+    return program
+
+
+def image_of(program):
+    program = lowered(program)
     launch = launch_of(program)
     return KernelCode("edges", compiled(emit_cuda(program)), launch.threads, launch.shared_bytes)
 
@@ -185,6 +190,11 @@ def test_a_missing_wait_is_found(gpu):
     gpu.reset()
 
 
-def test_the_interpreter_refuses():
-    with pytest.raises(Unsupported, match="the emulated driver runs this program"):
-        interpret(edges(), [np.zeros((4, WIDTH), np.float32)] * 2, [4])
+@pytest.mark.parametrize("n", [4, 5])
+def test_in_the_interpreter(n, rng):
+    x = rng.integers(-9, 9, (n, WIDTH)).astype(np.float32)
+    y = np.zeros((-(-n // ROWS) * ROWS, WIDTH), np.float32)
+    interpret(lowered(edges()), [x, y], [n])
+    np.testing.assert_array_equal(y, expected(x) - 1)
+    with pytest.raises(ProgramError, match="to which a copy is on its way"):
+        interpret(lowered(edges(waits=False)), [x, y], [n])
