@@ -106,11 +106,13 @@ def _bounds_backwards(size: Dim, start: Dim, end: Dim, step: int) -> tuple[Dim, 
         """Into [low, size - 1]."""
         if isinstance(bound, int) and bound < 0:
             below = bound < -(1 << 31) + 2
-            return low if below else last if bound == -1 else maximum(size + bound, low)
+            if below or bound == -1:
+                return low if below else last
+            return minimum(dim_expr(last), maximum(size + bound, low))
         is_open = isinstance(bound, int) and bound >= (1 << 31) - 1
         if is_open or is_natural(bound):
             return last if is_open else minimum(dim_expr(last), bound)
-        return maximum(minimum(dim_expr(last), from_start(bound, size)), low)
+        return minimum(dim_expr(last), maximum(from_start(bound, size), low))
 
     first, stop = clamped(start, 0), clamped(end, -1)
     count = simplify((first - stop + (step - 1)) // step)

@@ -92,23 +92,6 @@ def in_halves(n, x):
     return n.op("Concat", parts[1], parts[0], axis=1)
 
 
-def windows(n, x):
-    """Windows of 4: padded by (4 - s % 4) % 4, as Swin does, then cut."""
-    rest = n.op("Sub", const(n, 4), n.op("Mod", size(n, x, 1), const(n, 4)))
-    pad = one(n, n.op("Mod", rest, const(n, 4)))
-    pads = n.op("Concat", n.ints(0, 0, 0, 0), pad, n.ints(0), axis=0)
-    y = n.op("Pad", x, pads)
-    return n.op("Reshape", y, target(n, dim(n, x, 0, "N"), -1, 4, 4))
-
-
-def count_of_windows(n, x):
-    """math.ceil(s / 4) by floats, as x.new_zeros of that size."""
-    ratio = n.op("Div", n.op("Cast", size(n, x, 1), to=FLOAT), n.const(np.float32(4)))
-    count = one(n, n.op("Cast", n.op("Ceil", ratio), to=INT64))
-    made = n.op("ConstantOfShape", target(n, dim(n, x, 0, "N"), count, 4))
-    return n.op("Concat", made, x, axis=1)
-
-
 def tiled(n, x):
     """The mean of each row, repeated s times."""
     mean = n.op("ReduceMean", x, axes=[1], keepdims=1)
@@ -159,10 +142,30 @@ def root_of_size(n, x):
 
 
 IDIOMS = (
-    view, arange, zeros, padded_to, expanded, first_half, last_half, from_the_end, in_halves,
-    windows, count_of_windows, tiled, causal, at_most, chosen, mean_by_hand, narrow_integers,
-    root_of_size,
+    view, arange, zeros, padded_to, expanded, first_half, last_half, from_the_end, in_halves, tiled,
+    causal, at_most, chosen, mean_by_hand, narrow_integers, root_of_size,
 )  # fmt: skip
+NO_ZERO = ("view", "narrow_integers")  # -1 in a shape allows no size of 0
+
+
+def bound(n, x, start, end, step=1):
+    """x[:, start:end:step]; a str is a computed bound: "s - 4"."""
+    ends = []
+    for place in (start, end):
+        if isinstance(place, str):
+            factor, shift = (int(word) for word in place.split(" s "))
+            scaled = n.op("Mul", size(n, x, 1), const(n, factor))
+            ends.append(one(n, n.op("Add", scaled, const(n, shift))))
+        else:
+            ends.append(n.ints(place))
+    return n.op("Slice", x, *ends, n.ints(1), n.ints(step))
+
+
+# bounds on either side of both ends; "a s b" is a * s + b
+BOUNDS = [
+    (1, LAST), (0, 1), (-1, LAST), (0, -1), (3, -2), (0, "1 s -4"), ("1 s -4", LAST),
+    ("-1 s 4", LAST), ("0 s 2", "1 s -1"), ("-1 s -1", "1 s 1"), ("1 s -2", "0 s 0", -1),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("idiom", IDIOMS, ids=lambda f: f.__name__)
@@ -170,17 +173,31 @@ def test_shapes_are_no_kernels(rng, idiom):
     n = Nodes("shapes", 0, "float32", 17)
     x = n.input("x", ("N", "S", 4), np.float32)
     y = idiom(n, n.op("Exp", x))
-    rank = {"view": 2, "narrow_integers": 2, "windows": 4}.get(idiom.__name__, 3)
-    made = n.model({"y": (n.op("Exp", y), (None,) * rank)})
+    made = n.model({"y": (n.op("Exp", y), (None,) * (2 if idiom.__name__ in NO_ZERO else 3))})
+    sizes = [pair for pair in SIZES if pair[0] or idiom.__name__ not in NO_ZERO]
+    reports = equal_at(rng, made, sizes)
+    (part,) = reports[-1].result.partitions
+    for kernel in part.compiled.report.kernels:
+        assert "dims" not in kernel.ops or set(kernel.ops) & {"exp", "div"}, kernel.ops
+
+
+@pytest.mark.parametrize("ends", BOUNDS, ids=str)
+def test_bounds_of_any_sign(rng, ends):
+    """They count from the end where they are negative at run time, and are cut to the size."""
+    n = Nodes("bounds", 0, "float32", 17)
+    y = bound(n, n.input("x", ("N", "S", 4), np.float32), *ends)
+    made = n.model({"y": (n.op("Exp", y), (None,) * 3)})
+    equal_at(rng, made, [(2, 5), (1, 1), (2, 0), (1, 2), (1, 9)])
+
+
+def equal_at(rng, made, sizes):
+    """Claimed whole and right at all sizes; the reports of the session."""
     with collect_reports() as reports:
         session = open_session(made, {"claim": "all"})
     claims = assignment(session, Provider(HIDET))
     assert (claims.claimed, claims.partitions) == (claims.nodes, 1), reports[-1].result.refused
-    (part,) = reports[-1].result.partitions
-    for kernel in part.compiled.report.kernels:
-        assert "dims" not in kernel.ops or set(kernel.ops) & {"exp", "div"}, kernel.ops
-    sizes = [s for s in SIZES if s[0] or idiom.__name__ not in ("narrow_integers", "windows")]
     for batch, length in sizes:
         feed = {"x": rng.normal(size=(batch, length, 4)).astype(np.float32) / 4}
         error = max_relative_error(session.run(None, feed), reference(made, feed))
         assert error <= 2e-5, f"{batch}, {length}: {error}"
+    return reports
