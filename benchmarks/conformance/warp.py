@@ -39,6 +39,7 @@ def warp_cases() -> Iterator[Case]:
     for delta in (1, 2, 4, 8, 16):
         yield _shuffle(rng, f"down<{delta}>", np.where(LANES + delta < 32, LANES + delta, LANES))
     yield _atomic(rng)
+    yield _prefetch(rng)
 
 
 def _pack(rng: np.random.Generator, kind: str) -> Case:
@@ -147,6 +148,13 @@ def _shuffle(rng: np.random.Generator, call: str, source: np.ndarray) -> Case:
     x = rng.integers(0, 1 << 31, 32).astype(np.int32)
     body = f"  i32 y; ht_shuffle_{call}(&y, in0[t]); out[t] = y;"
     return Case(f"ht_shuffle_{call}", body, (x,), ("i32", "i32"), x[source], HEADERS)
+
+
+def _prefetch(rng: np.random.Generator) -> Case:
+    """It has no effect."""
+    x = rng.integers(0, 1 << 31, 32).astype(np.int32)
+    body = "  ht_prefetch_l2(in0 + t); out[t] = in0[t];"
+    return Case("ht_prefetch_l2", body, (x,), ("i32", "i32"), x, HEADERS)
 
 
 def _atomic(rng: np.random.Generator) -> Case:

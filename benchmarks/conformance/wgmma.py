@@ -8,6 +8,7 @@ import numpy as np
 
 from benchmarks.conformance.case import Case
 from benchmarks.conformance.hopper import swizzled
+from hidet_core.codegen.cuda.wgmma import products_source
 
 ROWS, THREADS, BYTES = 64, 128, 49152  # of A; of a warpgroup; of shared memory
 START_B = 16384
@@ -21,6 +22,8 @@ def wgmma_cases() -> Iterator[Case]:
         yield _case(rng, "tf32", 40, swizzle, (0, 0))
         for turned in ((0, 1), (1, 0), (1, 1)):
             yield _case(rng, "bf16", 64, swizzle, turned)
+    for kind, turned in (("f16", 0), ("f16", 1), ("bf16", 1)):
+        yield _tile(rng, kind, turned)
 
 
 def _offsets(
@@ -112,4 +115,50 @@ def _case(
         f"ht_wgmma_{kind}_n{columns} swizzle {swizzle} turned {turned}", body, (image, begin),
         ("unsigned char", "float", "float"), np.concatenate([begin + added, 2 * added], 1),
         ("hopper.h", (kind, columns)), THREADS, BYTES,
+    )  # fmt: skip
+
+
+def _tile(rng: np.random.Generator, kind: str, turned: int) -> Case:
+    """All steps of a tile as generated kernels take them: rows of 128 bytes, swizzled, of A and of
+    B; B turned has rows of 64 columns, one for each depth, and after them those of the next 64.
+    """
+    columns, depth, width = 128, 64, 128
+    left, right = rng.integers(-8, 9, (ROWS, depth)), rng.integers(-8, 9, (columns, depth))
+    image = np.full(BYTES, 0, np.uint8)
+    column, k = np.indices(right.shape)
+    place = column // 64 * (64 * width) + k * width + column % 64 * 2
+    places = place if turned else column * width + k * 2
+    row, at = np.indices(left.shape)
+    for start, x, offsets in ((0, left, row * width + at * 2), (START_B, right, places)):
+        for byte in range(2):
+            image[start + swizzled(offsets, width) + byte] = _bits(x, kind)[..., byte]
+    product, count = (left @ right.T).astype(np.float32), columns // 2
+    thread, element = np.indices((THREADS, count))
+    rows = thread // 32 * 16 + thread % 32 // 4 + element // 2 % 2 * 8
+    expected = product[rows, element // 4 * 8 + thread % 4 * 2 + element % 2]
+    held = {"f16": "ht_f16", "bf16": "ht_bf16"}[kind]
+    steps = "\n".join(
+        f"  ht_wgmma_{kind}<{columns}, {width}, {step}, {turned}>(d, a, b);" for step in range(4)
+    )
+    body = f"""
+  for (int i = t; i < {BYTES // 4}; i += {THREADS}) {{
+    reinterpret_cast<u32*>(arena)[i] = reinterpret_cast<const u32*>(in0)[i];
+  }}
+  ht_fence_proxy_async();
+  ht_barrier();
+  const {held}* a = reinterpret_cast<{held}*>(arena);
+  const {held}* b = reinterpret_cast<{held}*>(arena + {START_B});
+  float d[{count}];
+  HT_UNROLL
+  for (int i = 0; i < {count}; ++i) d[i] = 0.0f;
+  ht_wgmma_fence();
+{steps}
+  ht_wgmma_commit();
+  ht_wgmma_wait<0>();
+  ht_wgmma_results<{count}>(d);
+  HT_UNROLL
+  for (int i = 0; i < {count}; ++i) out[t * {count} + i] = d[i];"""
+    return Case(
+        f"ht_wgmma_{kind} of a tile, turned {turned}", body, (image,), ("unsigned char", "float"),
+        expected, ("hopper.h",), THREADS, BYTES, before=products_source([(kind, columns)]),
     )  # fmt: skip

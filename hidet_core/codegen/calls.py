@@ -64,6 +64,8 @@ def run_call(call: Call, operands: Operands, site: Site) -> None:
             given.append(memory.stored(indices, _readers(call, active)))
         if role.access != "read":
             targets.append(place)
+    if not targets:
+        return  # a prefetch: the place was looked at
     (memory, indices), *_ = targets
     memory.write(indices, True, _FUNCTIONS[call.name](call, *given))
 

@@ -4,8 +4,9 @@ The interpreter's threads take each step together. Where a branch divides them, 
 is waited for inside, both sides become *roles*: each runs on a thread of Python until it waits for
 a phase that is not over, then the other goes on; one runs at a time. A box arrives when its barrier
 object is waited for, the last moment that is allowed; who touches its elements before is a mistake,
-as are arrivals that nobody expects, a box that nobody waits for, and roles that all wait. (Whether
-barrier objects order all other accesses is for the emulated device to check.)
+as are arrivals that nobody expects, a box that nobody waits for, and roles that all wait. Other
+accesses before a wait count as done for everybody after it: whether they are is for the emulated
+device to check.
 """
 
 from __future__ import annotations
@@ -153,10 +154,13 @@ class _Object:
 
 
 class Barriers:
-    """The barrier objects of a block, and the boxes on their way."""
+    """The barrier objects of a block, and the boxes on their way.
 
-    def __init__(self, site: Site, roles: Roles) -> None:
-        self.site, self.roles = site, roles
+    meet: forgets who has touched what.
+    """
+
+    def __init__(self, site: Site, roles: Roles, meet: Callable[[], None]) -> None:
+        self.site, self.roles, self.meet = site, roles, meet
         self.objects: dict[tuple[int, int], _Object] = {}
 
     def runs(self, call: Call) -> bool:
@@ -178,6 +182,7 @@ class Barriers:
             }
             self.roles.wait(lambda: all(each.is_over(parity) for each, parity in objects))
             self.site.where = where
+            self.meet()  # what was touched before is taken for ordered by the barrier object
             return
         for thread in threads:
             self._step(call, values, places, thread)

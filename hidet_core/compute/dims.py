@@ -52,7 +52,7 @@ def same_dim(a: Dim, b: Dim) -> bool:
 
 @lru_cache(maxsize=KEPT)
 def _are_equal(a: Dim, b: Dim) -> bool:
-    algebra = Simplifier(smallest=0)
+    algebra = Simplifier(least=0)
     return same_poly(algebra.poly(dim_expr(a)), algebra.poly(dim_expr(b)))
 
 

@@ -12,7 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hidet_core.compute.dims import Dim, Shape, dim_text, is_cut_of, same_dim, simplify
+from hidet_core.compute.dims import (
+    Dim,
+    Shape,
+    dim_expr,
+    dim_text,
+    is_cut_of,
+    product,
+    same_dim,
+)
 from hidet_core.ir.expr import minimum
 
 from .graph import Graph, Operator
@@ -31,6 +39,8 @@ def size_checks(graph: Graph) -> list[EqualSizes]:
     """What has to hold for the symbols of a run."""
     found: dict[tuple[str, str], EqualSizes] = {}
     for operator in graph.operators:
+        for picked, check in _picking(operator):
+            found.setdefault((str(id(picked)), check.where), check)
         if operator.op.elementwise:
             shape = operator.output.type.shape
             values = operator.inputs
@@ -42,7 +52,7 @@ def size_checks(graph: Graph) -> list[EqualSizes]:
             size, k = operator.inputs[0].type.shape[operator.attrs["axis"]], operator.attrs["k"]
             if not isinstance(size, int):  # k <= size
                 where = operator.name or operator.op.name
-                found[f"k {k}", where] = EqualSizes(where, k, simplify(minimum(size, k)))
+                found[f"k {k}", where] = EqualSizes(where, k, minimum(size, k))
             continue
         elif operator.op.name == "concat":
             for check in _beside(operator):
@@ -67,6 +77,28 @@ def _beside(concat: Operator) -> Iterator[EqualSizes]:
         for axis, (own, whole) in enumerate(sizes):
             if axis != concat.attrs["axis"] and not same_dim(own, whole):
                 yield EqualSizes(where, whole, own)
+
+
+def _picking(operator: Operator) -> Iterator[tuple[Dim, EqualSizes]]:
+    """Dims that indices run over: they are not 0 where there is something to pick. With `one` for a
+    size cut to 1: one(dim) * one(picked) = one(picked). Not simplified, which takes symbols for
+    sizes that are not 0.
+    """
+    name, attrs = operator.op.name, operator.attrs
+    if name not in ("gather", "gather_elements", "gather_nd", "scatter_elements", "scatter_nd"):
+        return
+    shape, indices = (value.type.shape for value in operator.inputs[:2])
+    dims: Shape = (shape[attrs["axis"]],) if "axis" in attrs else ()
+    if name.endswith("nd"):
+        start, depth = attrs.get("batch_dims", 0), indices[-1]
+        assert isinstance(depth, int), "the operator saw to it"
+        dims = shape[start : start + depth]
+    changed = operator.inputs[-1] if name.startswith("scatter") else operator.output
+    picked = minimum(dim_expr(product(changed.type.shape)), 1)
+    for dim in dims:
+        if not isinstance(dim, int) or dim == 0:
+            both = minimum(dim_expr(dim), 1) * picked
+            yield dim, EqualSizes(operator.name or name, both, picked)
 
 
 def _cuts(shape: Shape, whole: Shape) -> Iterator[tuple[Dim, Dim]]:

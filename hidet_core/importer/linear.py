@@ -66,3 +66,8 @@ def _turned(ctx: Context, value: Value, side: str) -> Value:
     if ctx.attr(f"transBatch{side}", 0) and rank > 2:
         value = ctx.builder.transpose(value, (*range(1, rank - 1), 0, rank - 1))
     return swap_last(ctx, value) if ctx.attr(f"trans{side}", 0) and rank > 1 else value
+
+
+@onnx_op("Det", since=11)
+def det(ctx: Context) -> Value:
+    return ctx.emit("det", ctx.value(0))

@@ -12,7 +12,7 @@ from hidet_core.compute.dims import Dim, product
 from hidet_core.graph.graph import Value
 
 from .context import Context, Entry
-from .registry import onnx_op
+from .registry import MICROSOFT, onnx_op
 from .windows import Windows, channel_first, channel_last, pool_out, read_windows
 
 
@@ -92,6 +92,13 @@ def max_pool(ctx: Context) -> tuple[Entry, ...]:
         column_major=bool(ctx.attr("storage_order", 0)),
     )
     return channel_first(ctx, y), channel_first(ctx, positions)
+
+
+@onnx_op("NhwcMaxPool", domain=MICROSOFT)
+def nhwc_max_pool(ctx: Context) -> Value:
+    """Of 8-bit integers, channel-last already."""
+    y, _, _ = _pool(ctx, ctx.value(0), None, kind="max")
+    return y
 
 
 @onnx_op("AveragePool")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hidet_core.compute.dims import Dim, product, same_dim, simplify
+from hidet_core.compute.dims import Dim, dim_text, product, same_dim, simplify
 from hidet_core.graph.graph import Value
 from hidet_core.ir.expr import is_const
 from hidet_core.ir.halves import as_dtype
@@ -35,9 +35,11 @@ def grid_sample(ctx: Context) -> Value:
 
 @onnx_op("AffineGrid", since=20)
 def affine_grid(ctx: Context) -> Value:
-    sizes = ctx.dims(1, "size")
+    theta, sizes = ctx.value(0), ctx.dims(1, "size")
+    if not same_dim(theta.type.shape[0], sizes[0]):
+        ctx.fail(f"size has a batch of {dim_text(sizes[0])}, theta is {theta.type}")
     aligned = bool(ctx.attr("align_corners", 0))
-    return ctx.emit("affine_grid", ctx.value(0), sizes=sizes[2:], align_corners=aligned)
+    return ctx.emit("affine_grid", theta, sizes=sizes[2:], align_corners=aligned)
 
 
 @onnx_op("Col2Im", since=18)
@@ -161,40 +163,3 @@ def _unpooled(ctx: Context, x: Value) -> tuple[Dim, ...]:
         simplify((size - 1) * strides[k] + kernel[k] - around[k]) for k, size in enumerate(sizes)
     ]
     return (batch, channels, *grown)
-
-
-@onnx_op("Det", since=11)
-def det(ctx: Context) -> Value:
-    """By minors, of small matrices; larger ones need pivots."""
-    x = ctx.value(0)
-    *_, rows, columns = x.type.shape
-    if rows != columns or not isinstance(rows, int) or not 1 <= rows <= 4:
-        ctx.fail(f"expected matrices of at most 4 rows, got {x.type}")
-    wide = ctx.wide(x)
-    cells = [[_cell(ctx, wide, row, column) for column in range(rows)] for row in range(rows)]
-    return ctx.builder.cast(_minor(ctx, cells), x.type.dtype)
-
-
-def _cell(ctx: Context, x: Value, row: int, column: int) -> Value:
-    """[..., row, column] of all matrices."""
-    rank, outer = x.type.rank, x.type.shape[:-2]
-    starts = (0,) * (rank - 2) + (row, column)
-    picked = ctx.emit("slice", x, starts=starts, steps=(1,) * rank, sizes=(*outer, 1, 1))
-    return ctx.builder.reshape(picked, outer)
-
-
-def _minor(ctx: Context, cells: list[list[Value]]) -> Value:
-    """The determinant, expanded along the first row."""
-    first, *rest = cells
-    if not rest:
-        return first[0]
-    total = None
-    for column, cell in enumerate(first):
-        inner = [[*row[:column], *row[column + 1 :]] for row in rest]
-        term = ctx.emit("mul", cell, _minor(ctx, inner))
-        if total is None:
-            total = term
-        else:
-            total = ctx.emit("sub" if column % 2 else "add", total, term)
-    assert total is not None, "a row has cells"
-    return total

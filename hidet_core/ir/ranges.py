@@ -1,8 +1,8 @@
 """What is known of the ranges of variables, and bounds of polynomials over them.
 
 Bounds are numbers or symbolic: a loop variable with extent n (a symbol) is known to be <= n - 1.
-Variables that are not bound are symbols, at least 1 in kernels, which do not run where nothing is
-to be computed; sizes of tensors may be 0 (`smallest`).
+Variables that are not bound are symbols, at least 1 (of a tensor without elements no kernel runs)
+unless the environment says 0.
 """
 
 from __future__ import annotations
@@ -27,9 +27,8 @@ class Ranges(ABC):
     def poly(self, expr: Expr) -> Poly:
         """The canonical polynomial of an i64 expression."""
 
-    def __init__(self, smallest: int = 1) -> None:
-        """smallest: what a symbol may be."""
-        self.smallest = smallest
+    def __init__(self, least: int = 1) -> None:
+        self.least = least
         self.extents: dict[Var, Poly] = {}
         self.depth: dict[Var, int] = {}
         self.bounds: dict[Var, tuple[float, float]] = {}
@@ -85,7 +84,7 @@ class Ranges(ABC):
     def atom_interval(self, expr: Expr) -> tuple[float, float]:
         match expr:
             case Var():
-                return self.bounds.get(expr, (self.smallest, INF))  # unbound: a symbolic dim
+                return self.bounds.get(expr, (self.least, INF))  # unbound: a symbolic dim
             case Binary("floordiv", a, Const(d, _), _) if d > 0:
                 lo, hi = self.interval(self.poly(a))
                 return _floordiv(lo, d), _floordiv(hi, d)

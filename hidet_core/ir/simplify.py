@@ -40,8 +40,8 @@ from .widen import narrowed
 class Simplifier(Ranges):
     """Simplifies under what Ranges knows; results are memoised by the identity of expressions."""
 
-    def __init__(self, extents: Mapping[Var, int | Expr] | None = None, smallest: int = 1) -> None:
-        super().__init__(smallest)
+    def __init__(self, extents: Mapping[Var, int | Expr] | None = None, least: int = 1) -> None:
+        super().__init__(least)
         self.memo: dict[int, tuple[Expr, Expr]] = {}
         self.polys: dict[int, tuple[Expr, Poly]] = {}
         for var, extent in (extents or {}).items():
@@ -337,8 +337,10 @@ def _single(form: Poly) -> Expr | None:
 
 
 def simplify_dim(dim: int | Expr) -> int | Expr:
-    """A dim in canonical form, for symbols of 0 or more: a plain int where it is constant."""
+    """A dim in canonical form: a plain int where it is constant. Symbols may be 0 here: what is
+    left out of a tensor without elements matters to no kernel, but to its shape.
+    """
     if not isinstance(dim, Expr):
         return int(dim)
-    result = Simplifier(smallest=0).simplify(dim)
+    result = Simplifier(least=0).simplify(dim)
     return int(result.value) if isinstance(result, Const) else result

@@ -73,6 +73,11 @@ def copy_async(to: Expr, source: Expr, count: int = 1, inside: Any = True) -> No
     _call("copy_async", *places, cond, immediates=(count,))
 
 
+def prefetch_l2(source: Expr, count: int = 1) -> None:
+    """Ask for `count` elements of global memory, which must exist, to come to the level 2 cache."""
+    _call("prefetch_l2", _place("prefetch_l2", source, count))
+
+
 def copy_commit() -> None:
     """The thread's copies since the last commit become a group (maybe an empty one)."""
     _call("copy_commit")
@@ -193,6 +198,13 @@ def tensor_load(to: Expr, source: TensorMap, first: Sequence[Any], barrier: Expr
     box = source.box_elements
     operands = _place("tensor_load", to, box), Place(source, place, box)
     _call("tensor_load", *operands, _place("tensor_load", barrier, 1))
+
+
+def tensor_prefetch(source: TensorMap) -> None:
+    """Fetch a map (not the tensor) before it is used; by one thread."""
+    with located():
+        place = tuple(E.as_index(0, source) for _ in source.shape)
+    _call("tensor_prefetch", Place(source, place, 0))
 
 
 def registers_decrease(count: int) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from hidet_core.base.errors import Unsupported
 from hidet_core.ir.dtypes import DType, f32, i32
-from hidet_core.ir.expr import Expr, cast, maximum, minimum, unary
+from hidet_core.ir.expr import Expr, cast, select, unary
 from hidet_core.ir.widen import narrowed
 
 from .elementwise import elementwise
@@ -28,11 +28,13 @@ def limits(dtype: DType) -> tuple[int, int]:
 
 
 def _quantize(attrs: Attrs, x: Expr, scale: Expr, zero: Expr) -> Expr:
-    """Saturated before it is rounded, so that the float fits an integer."""
+    """Saturated before it is rounded, so that the float fits an integer; NaN becomes the least."""
     low, high = limits(zero.dtype)
     origin = cast(zero, i32)
+    least, most = cast(low - origin, f32), cast(high - origin, f32)
     ratio = cast(x, f32) / cast(scale, f32)
-    kept = minimum(cast(high - origin, f32), maximum(cast(low - origin, f32), ratio))
+    kept = select(ratio > least, ratio, least)
+    kept = select(kept < most, kept, most)
     return cast(cast(unary("round", kept), i32) + origin, zero.dtype)
 
 

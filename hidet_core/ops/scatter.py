@@ -27,6 +27,7 @@ from hidet_core.ir.expr import (
     Buffer,
     Const,
     Expr,
+    Load,
     both,
     cast,
     eq,
@@ -244,7 +245,8 @@ def _define_cache(
         size = dim_expr(update.shape[axis])
         inside = both(source >= 0, source < size)
         at = minimum(maximum(source, 0), size - 1)
-        new = load(update, *axes[:axis], at, *axes[axis + 1 :])
+        place = (*axes[:axis], at, *axes[axis + 1 :])
+        new = Load(update, place, update.dtype, inside)  # there may be none
         return select(inside, new, load(cache, *axes))
 
     return (compute("write_cache", out.dtype, out.shape, value),)

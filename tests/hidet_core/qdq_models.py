@@ -2,6 +2,7 @@
 float operator, weights and biases as integers."""
 
 import numpy as np
+import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 
@@ -69,7 +70,7 @@ class Qdq:
         return self.node("MatMul", x, weights)
 
     def done(self, *outputs):
-        out = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
+        out = [onnx.ValueInfoProto(name=name) for name in outputs]
         graph = helper.make_graph(self.nodes, "qdq", self.inputs, out, self.constants)
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
 

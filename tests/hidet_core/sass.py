@@ -9,6 +9,7 @@ ACTIONS = {
     0x02D: "launch",  # PREEXIT
     0x181: "load",  # LDG
     0x180: "load",  # LD
+    0x18F: "prefetch",  # CCTL.PF2
     0x186: "store",  # STG
     0x185: "store",  # ST
     0x1A8: "atomic",  # ATOMG

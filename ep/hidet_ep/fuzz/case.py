@@ -13,7 +13,7 @@ from .draft import Dim, Draft, Unfit, Val, tensor
 from .draws import Draws
 from .dtypes import KINDS
 from .ops import Row, rows
-from .ops.table import MICROSOFT
+from .ops.table import MICROSOFT, SPECIAL
 
 IR_VERSION = 10
 OPSETS = ((7, 0.4), (9, 0.4), (10, 0.3), (11, 0.8), (12, 0.6), (13, 2), (14, 1), (15, 0.8),
@@ -74,7 +74,8 @@ def _started(draws: Draws, settings: Settings) -> Draft:
     if zeros and symbols and draws.chance(0.5):
         sizes["n"] = Dim((*sizes["n"][:2], 0))
     limit = settings.limit if not draws.chance(0.1) else 8 * settings.limit
-    return Draft(draws, opset, dtype, runs, sizes, limit, zeros)
+    specials = draws.chance(0.06)
+    return Draft(draws, opset, dtype, runs, sizes, limit, zeros, specials)
 
 
 def _how(draws: Draws, settings: Settings) -> tuple[dict[str, str], int, int]:
@@ -91,6 +92,8 @@ def _grow(draft: Draft, ops: tuple[str, ...], steps: int) -> None:
     table: list[tuple[Row, float]] = [(r, r.weight) for r in rows(draft.opset, draft.dtype, ops)]
     if not table:
         table = [(r, r.weight) for r in rows(draft.opset, draft.dtype)]
+    if draft.specials:
+        table = [(row, weight) for row, weight in table if row.op in SPECIAL] or table
     made = 0
     for _ in range(TRIES * steps):
         row = draft.draws.weighted(table)
@@ -109,6 +112,7 @@ def _model(draft: Draft) -> onnx.ModelProto:
     values = [value for value in draft.values if value.name in made]
     chosen = [v for v in values if v.name not in read or draft.draws.chance(0.1)]
     outputs = [_readable(draft, value) for value in chosen]
+    outputs += [v for v in draft.inputs if v.name in read and draft.draws.chance(0.01)]
     read = {name for node in draft.nodes for name in node.input}
     graph = helper.make_graph(
         draft.nodes,

@@ -120,12 +120,15 @@ def elements(shape: Shape) -> tuple[int, ...]:
 SIZES = ((1, 3), (2, 3), (3, 4), (4, 4), (5, 3), (7, 2), (8, 3), (9, 1), (13, 1), (16, 2), (17, 2),
          (31, 1), (33, 1), (65, 0.5))  # fmt: skip
 DEFAULT_BOUND = 2.0
+SPECIALS = (np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40)
+SPECIAL_SHARE = 0.15
 STYLES = ("smooth", "smooth", "coarse", "few")
 
 
 @dataclass
 class Draft:
-    """dtype: the float type of the case. limit: elements of a value. zeros: dims may be 0."""
+    """dtype: the float type of the case. limit: elements of a value. zeros: dims may be 0.
+    specials: floats may be NaN, infinite or denormal, whatever their bounds say."""
 
     draws: Draws
     opset: int
@@ -134,6 +137,7 @@ class Draft:
     symbols: dict[str, Dim] = field(default_factory=dict)
     limit: int = 4096
     zeros: bool = False
+    specials: bool = False
     nodes: list[NodeProto] = field(default_factory=list)
     inputs: list[Val] = field(default_factory=list)
     constants: list[Val] = field(default_factory=list)
@@ -246,9 +250,15 @@ class Draft:
         if not is_float(dtype):
             return self.draws.integers(sizes, math.ceil(low), math.floor(high))
         if style == "smooth":
-            return self.draws.floats(sizes, low, high)
-        steps = 32 if style == "coarse" else 3
-        return low + (high - low) * self.draws.integers(sizes, 0, steps).astype(np.float64) / steps
+            data = self.draws.floats(sizes, low, high)
+        else:
+            steps = 32 if style == "coarse" else 3
+            at = self.draws.integers(sizes, 0, steps).astype(np.float64) / steps
+            data = np.asarray(low + (high - low) * at)
+        if not self.specials:
+            return data
+        picked = np.array(SPECIALS)[self.draws.integers(sizes, 0, len(SPECIALS) - 1)]
+        return np.where(self.draws.floats(sizes, 0, 1) < SPECIAL_SHARE, picked, data)
 
     # operands
 

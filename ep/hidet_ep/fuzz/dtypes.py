@@ -54,8 +54,10 @@ def is_half(dtype: str) -> bool:
 def as_dtype(array: np.ndarray, dtype: str) -> np.ndarray:
     """A float64 or int64 array as `dtype`; bf16: bits, rounded to nearest even."""
     array = np.asarray(array)
-    if dtype != "bf16":
-        return array.astype(KINDS[dtype].numpy)
-    bits = array.astype(np.float32).view(np.uint32).astype(np.uint64)
+    with np.errstate(over="ignore", under="ignore"):
+        if dtype != "bf16":
+            return array.astype(KINDS[dtype].numpy)
+        bits = array.astype(np.float32).view(np.uint32).astype(np.uint64)
+    bits = np.where(np.isnan(array), np.uint64(0x7FC00000), bits)
     rounded = (bits + 0x7FFF + ((bits >> np.uint64(16)) & np.uint64(1))) >> np.uint64(16)
     return rounded.astype(np.uint16)

@@ -36,7 +36,8 @@ ACCUMULATE = frozenset(
     "GroupNormalization MeanVarianceNormalization LpNormalization BatchNormalization Sum Mean "
     "CumSum Softmax LogSoftmax Resize GridSample Attention MultiHeadAttention RNN GRU LSTM "
     "GroupQueryAttention RotaryEmbedding Upsample AffineGrid NhwcConv "
-    "QuantizeLinear DynamicQuantizeLinear QLinearMatMul QLinearConv ConvTranspose".split()
+    "QuantizeLinear DynamicQuantizeLinear QLinearMatMul QLinearConv ConvTranspose QLinearAdd "
+    "QLinearMul QLinearSigmoid QLinearLeakyRelu QLinearConcat QLinearGlobalAveragePool".split()
 )
 # approximations whose error is absolute where the result is small
 ABSOLUTE = frozenset(
@@ -47,12 +48,14 @@ ABSOLUTE = frozenset(
 PARAMETERS_BEHIND = ("Resize", "Upsample")  # floats behind their first input decide shapes
 ULPS = {"f32": 8.0, "f64": 16.0, "f16": 2.0, "bf16": 2.0}
 WINOGRAD_ULPS = 80.0
-NO_KERNEL = re.compile(r"implementation for (\w+)\(|operator \((\w+)\) in node")
+NO_KERNEL = re.compile(
+    r"implementation for (\w+)\(|operator \((\w+)\) in node|(\w+) operator does not"
+)
 MOST_SINGLE = 40
 
 # run in float32: scales that are of that type; functions whose bodies lack kernels
 _single: set[str] = set(
-    "Resize Upsample Gelu Mish HardSwish Celu Swish MeanVarianceNormalization".split()
+    "Resize Upsample Gelu Mish HardSwish Celu Swish MeanVarianceNormalization RNN GRU LSTM".split()
 )
 
 

@@ -27,6 +27,10 @@ HT_DEV void ht_copy_async(T* to, const T* from, bool inside) {
   }
 }
 HT_DEV void ht_copy_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+template <class T>
+HT_DEV void ht_prefetch_l2(const T* place) {
+  asm volatile("prefetch.global.L2 [%0];" ::"l"(__cvta_generic_to_global(place)));
+}
 template <int N>
 HT_DEV void ht_copy_wait() {
   asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
@@ -84,6 +88,10 @@ HT_DEV void ht_copy_async(T* to, const T* from, bool inside) {
   __pipeline_memcpy_async(to, from, N * sizeof(T), inside ? 0 : N * sizeof(T));
 }
 HT_DEV void ht_copy_commit() { __pipeline_commit(); }
+template <class T>
+HT_DEV void ht_prefetch_l2(const T* place) {  // it must exist, and be ready to be read
+  static_cast<void>(*reinterpret_cast<const volatile u8*>(place));
+}
 template <int N>
 HT_DEV void ht_copy_wait() {
   __pipeline_wait_prior(N);

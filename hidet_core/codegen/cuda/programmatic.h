@@ -1,7 +1,13 @@
 // Kernels that start before the kernels before them have ended (programmatic dependent launches),
-// after intrinsics.h. PTX for NVIDIA GPUs (sm_90 and newer), and the emulator's functions.
+// after intrinsics.h. PTX for NVIDIA GPUs, and the emulator's functions. On GPUs before sm_90 no
+// kernel starts early.
 
-#ifdef __CUDACC__
+#if defined(__CUDACC__) && __CUDA_ARCH__ < 900
+
+HT_DEV bool ht_grid_wait() { return true; }
+HT_DEV void ht_grid_launch_dependents() {}
+
+#elif defined(__CUDACC__)
 
 // Until the kernels before this one, whose end it did not wait for, are done and visible. Always
 // true, which compilers do not know: where the rest of the kernel is what is done if it is true, no

@@ -23,6 +23,7 @@ from .fuse_attention import fuse_attention
 from .fuse_norm import fuse_norm
 from .fuse_rolls import fuse_rolls
 from .fuse_rotary import fuse_rotary
+from .hoist_elementwise import hoist_elementwise
 from .merge_projections import merge_projections
 from .pick_slices import pick_slices
 from .quantize_contractions import quantize_contractions
@@ -55,6 +56,7 @@ PASSES: tuple[Pass, ...] = (
     eliminate_dead,
     merge_projections,
     copy_masks,
+    hoist_elementwise,
     separate_outputs,
 )
 

@@ -7,6 +7,9 @@ q = dequantize(x, s, z): what (x - z) * s stands for, also between transposes.
                                              one scale, or one for each output channel
     max pool, concat of q(x, s, z)       ->  q(max pool, concat of x, s, z)
     quantize(q(x, s, z), s, z)           ->  x
+    quantize(y, s, z of i8)              ->  i8(quantize(y, s, u8(z + 128)) ^ 128)      whose
+                                             readers here take the u8: most zero points are 0 then,
+                                             and so is what lies around an image
     quantize(y, s, z), quantize(relu(y), s, z)
         ->  quantize(y * (1 / s), 1, z)      y made of such products: fold_affine joins the scales
 
@@ -21,10 +24,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hidet_core.compute.dims import Shape, same_dim
 from hidet_core.graph.builder import GraphBuilder, rewrite_graph
 from hidet_core.graph.graph import Graph, Operator, Value
-from hidet_core.graph.integer import integer_conv, integer_matmul
-from hidet_core.ir.dtypes import f32
+from hidet_core.graph.integer import SIGN, integer_conv, integer_matmul
+from hidet_core.ir.dtypes import f32, i8, u8
 
 FAR = 24  # operators between a product and its quantisation
 
@@ -51,6 +55,10 @@ def _rule(builder: GraphBuilder, operator: Operator) -> Value | None:
             return _max_pool(builder, operator)
         case "quantize":
             return _quantize(builder, operator)
+        case "dequantize":
+            inner = _unsigned(builder, Quantized(*operator.inputs))
+            is_new = inner.integers is not operator.inputs[0]
+            return builder.emit("dequantize", *inner) if is_new else None
     return None
 
 
@@ -60,7 +68,7 @@ def _meaning(builder: GraphBuilder, value: Value) -> Quantized | None:
     if made is None:
         return None
     if made.op.name == "dequantize":
-        return Quantized(*made.inputs)
+        return _unsigned(builder, Quantized(*made.inputs))
     inner = _meaning(builder, made.inputs[0]) if made.op.name in ("transpose", "reshape") else None
     if inner is None:
         return None
@@ -72,9 +80,37 @@ def _meaning(builder: GraphBuilder, value: Value) -> Quantized | None:
             return Quantized(integers, inner.scale, inner.zero)
         sides = (_permuted(builder, side, perm) for side in (inner.scale, inner.zero))
         return Quantized(integers, *sides)
-    if not whole:
+    shape = made.output.type.shape
+    integers, (scale, zero) = builder.reshape(inner.integers, shape), inner[1:]
+    if whole:
+        return Quantized(integers, scale, zero)
+    parts = [_per_channel(builder, side) for side in (scale, zero)]
+    if parts[0] is None or parts[1] is None or not _keeps_last(inner.integers.type.shape, shape):
         return None
-    return Quantized(builder.reshape(inner.integers, made.output.type.shape), *inner[1:])
+    return Quantized(integers, *(part for part in parts if part is not None))
+
+
+def _keeps_last(source: Shape, target: Shape) -> bool:
+    return bool(source and target) and same_dim(source[-1], target[-1])
+
+
+def _unsigned(builder: GraphBuilder, value: Quantized) -> Quantized:
+    """Of integers that were turned from u8 to i8, the u8."""
+    inner, array = value.integers, builder.constants.get(value.zero)
+    for op in ("cast", "xor"):
+        made = builder.producer.get(inner)
+        if made is None or made.op.name != op or value.integers.type.dtype != i8:
+            return value
+        inner = made.inputs[0]
+    is_turn = inner.type.dtype == u8 and _number(builder, made.inputs[1]) == SIGN
+    if not is_turn or array is None:
+        return value
+    return Quantized(inner, value.scale, _moved(builder, array))
+
+
+def _moved(builder: GraphBuilder, zero: np.ndarray) -> Value:
+    """A zero point of i8 as that of u8."""
+    return builder.constant((zero.astype(np.int16) + SIGN).astype(np.uint8), "zero")
 
 
 def _permuted(builder: GraphBuilder, side: Value, perm: tuple[int, ...]) -> Value:
@@ -161,16 +197,34 @@ def _quantize(builder: GraphBuilder, operator: Operator) -> Value | None:
     known = _meaning(builder, x)
     if known is not None and _is_alike(builder, known, Quantized(x, scale, zero)):
         return known.integers
+    turns = zero.type.dtype == i8 and zero in builder.constants
+    if turns:
+        zero = _moved(builder, builder.constants[zero])
+    if known is not None and _is_alike(builder, known, Quantized(x, scale, zero)):
+        whole = known.integers
+    else:
+        factor = _factor(builder, x, scale)
+        if factor is not None:
+            scale = builder.constant(np.ones((), np.float32), "one")
+            x = _times(builder, x, factor)
+        elif not turns:
+            return None
+        whole = builder.emit("quantize", x, scale, zero)
+    if not turns:
+        return whole
+    return builder.cast(builder.emit("xor", whole, builder.scalar(SIGN, whole)), i8)
+
+
+def _factor(builder: GraphBuilder, x: Value, scale: Value) -> Value | None:
+    """1 / scale, None where x is not to be multiplied by it."""
     step = _number(builder, scale)
     if step is None or step <= 0 or step == 1 or x.type.dtype != f32:
         return None
-    if not _is_of_products(builder, x):
+    with np.errstate(all="ignore"):
+        factor = np.asarray(1 / np.float32(step), np.float32)
+    if not np.isfinite(factor) or not _is_of_products(builder, x):
         return None
-    factor = builder.constant(np.asarray(1 / np.float32(step), np.float32), "inverse")
-    if not np.isfinite(builder.constants[factor]):
-        return None
-    one = builder.constant(np.ones((), np.float32), "one")
-    return builder.emit("quantize", _times(builder, x, factor), one, zero)
+    return builder.constant(factor, "inverse")
 
 
 def _is_of_products(builder: GraphBuilder, value: Value) -> bool:

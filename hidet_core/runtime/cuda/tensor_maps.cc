@@ -7,7 +7,7 @@ namespace {
 
 // What cuTensorMapEncodeTiled demands.
 constexpr int64_t kAlignment = 16;
-constexpr int64_t kMaxSize = int64_t{1} << 32;
+constexpr int64_t kMaxSize = (int64_t{1} << 31) - 1024;  // 2^32, but kernels count to 2^31
 constexpr int64_t kMaxStride = int64_t{1} << 40;
 
 CUtensorMapDataType TypeOf(DataType type) {
@@ -52,9 +52,10 @@ void TensorMaps::Add(const Binding& binding, const LaunchSpec& launch,
         (is_first ? stride != element : stride % kAlignment != 0)) {
       Fail(ErrorCode::kInvalidArgument,
            "launch '%s': a tensor map has size %lld and a stride of %lld bytes in dimension %zu, "
-           "expected multiples of 16 bytes (of the first dimension, %lld), below 2^40",
+           "expected multiples of 16 bytes (of the first dimension, %lld) below 2^40, and at most "
+           "%lld elements",
            launch.name.c_str(), static_cast<long long>(size), static_cast<long long>(stride), axis,
-           static_cast<long long>(element));
+           static_cast<long long>(element), static_cast<long long>(kMaxSize));
     }
     is_empty = is_empty || size == 0;
     last += (size - 1) * stride;

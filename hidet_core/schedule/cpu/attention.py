@@ -6,8 +6,10 @@ block at a time, all of it in the core's own cache.
         weights = exp(scores - top');  sums, mixed *= exp(top - top');  mixed += weights * v
     result = mixed / sums
 
-Where all keys are one block nothing is rescaled (Milakov and Gimelshein, 2018: online softmax; Dao
-et al., 2022: FlashAttention). Both products are the register-tiled contraction that matmul uses.
+Few queries are computed in another way (few_queries.py), also where only a run tells that they are
+few. Where all keys are one block nothing is rescaled (Milakov and Gimelshein, 2018: online
+softmax; Dao et al., 2022: FlashAttention). Both products are the register-tiled contraction that
+matmul uses.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from hidet_core.lang import (
     local,
     maximum,
     minimum,
+    otherwise,
     parallel,
     range_,
     spatial,
@@ -45,6 +48,7 @@ from ..reducing import combine
 from ..template import Template
 from ..work import estimate, scalars_of, unravel
 from .contraction import Contraction, TileConfig, write_tiles
+from .few_queries import FEW, FewQueries, few_cycles
 from .reduction import reduce_in_lanes
 from .span import span
 from .tiles import CYCLES_PER_NS, FMA_LATENCY, LOADS_PER_CYCLE, TILE_CYCLES
@@ -106,12 +110,21 @@ class Attention(Template):
         heads, out = Heads(problem), problem.output
         params = list(dict.fromkeys((*problem.inputs, out)))
         with build(problem.name, params, scalars_of(*params)) as slot:
-            parts = ceildiv(heads.queries, config.rows)
-            task = _Task(heads, config, target.lanes(4))
-            for group, part in parallel(product(heads.batch), parts):
-                task.write(unravel(group, heads.batch), part * config.rows)
+            if _has_few(heads):
+                few = FewQueries(heads, config.keys, target.lanes(4))
+                for group, query in parallel(product(heads.batch), heads.queries):
+                    few.write(unravel(group, heads.batch), query)
+            else:
+                parts = ceildiv(heads.queries, config.rows)
+                task = _Task(heads, config, target.lanes(4))
+                for group, part in parallel(product(heads.batch), parts):
+                    task.write(unravel(group, heads.batch), part * config.rows)
         _, cycles = _work(heads, config, target)
         return Scheduled(slot.program, {}, str(config), cycles / CYCLES_PER_NS)
+
+
+def _has_few(heads: Heads) -> bool:
+    return isinstance(heads.queries, int) and heads.queries <= FEW
 
 
 def _local_bytes(heads: Heads, config: AttentionConfig, width: int) -> int:
@@ -125,6 +138,10 @@ def _work(heads: Heads, config: AttentionConfig, target: Cpu) -> tuple[int, floa
     queries, keys = heads.sizes()
     lanes_ = target.lanes(4)
     panel = config.nv * lanes_
+    if _has_few(heads):
+        blocks = -(-keys // config.keys)
+        cycles = few_cycles(heads, lanes_, EXP_CYCLES) + blocks * ROW_CYCLES + TASK_CYCLES
+        return max(estimate(heads.batch) * queries, 1), cycles
     tasks = estimate(heads.batch) * max(-(-queries // config.rows), 1)
     rows = min(config.rows, max(queries, 1))
     step = max(
@@ -151,6 +168,9 @@ class _Task:
         width = config.nv * vector
         columns = -(-heads.columns // width) * width
         keys = heads.keys
+        # how many there are is known when it runs
+        is_open = not isinstance(heads.queries, int)
+        self.few = FewQueries(heads, config.keys, vector) if is_open else None
         self.is_single = isinstance(keys, int) and keys <= config.keys
         rows = config.rows
         self.stage = local("f32", [rows, -(-heads.width // vector) * vector], "stage")
@@ -169,16 +189,27 @@ class _Task:
     def write(self, batch: Sequence[Expr], first: Expr) -> None:
         """The results of queries [first, first + rows)."""
         self.batch, self.first = batch, first
-        queries, keys = self.heads.queries, self.heads.keys
+        queries = self.heads.queries
         whole = isinstance(queries, int) and queries % self.config.rows == 0
         self.rows = (
             self.config.rows
             if whole
             else let("rows", minimum(wrap(queries) - first, self.config.rows))
         )
+        if self.few is None:
+            self._write_tiles()
+            return
+        with when(self.rows <= FEW):
+            for i in range_(self.rows, "i"):
+                self.few.write(batch, first + i)
+        with otherwise():
+            self._write_tiles()
+
+    def _write_tiles(self) -> None:
+        first, keys = self.first, self.heads.keys
         for i in range_(self.rows, "i"):
             for d in span(self.heads.width, self.vector):
-                self.stage[i, d] = self.heads.element(0, batch, first + i, d)
+                self.stage[i, d] = self.heads.element(0, self.batch, first + i, d)
         self._clear_padding()
         visible = (
             let("visible", self._seen(first + self.rows - 1)) if self.heads.is_causal else keys

@@ -10,7 +10,8 @@ as well would not help: 16 warps take 8 KB of a column at a time.
 
 Rows that a prologue computes, or that are not made of whole vectors, are brought into shared memory
 first, as f32 and with zeros behind the last; other rows are read where they are, by all warps of a
-block from the nearest cache.
+block from the nearest cache. Where kernels start early (lower/wait_for_grid.py), a block asks for
+its first weights before it waits for the kernels before it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from hidet_core.lang import (
     ceildiv,
     let,
     parallel,
+    prefetch_l2,
     range_,
     register,
     shared,
@@ -141,7 +143,7 @@ class Gemv(Template):
         with build(problem.name, params, scalars_of(*params)) as slot:
             for group, tile in parallel(view.groups, ceildiv(view.cols, config.block_n)):
                 for thread in threads(config.threads):
-                    block = _Block(view, config, thread)
+                    block = _Block(view, config, thread, "launch_dependents" in target.features)
                     block.write(group, tile * config.block_n)
         return Scheduled(slot.program, view.packed, str(config))
 
@@ -188,8 +190,9 @@ def _registers(view: Contraction, config: GemvConfig) -> int:
 class _Block:
     """What one thread of a block does."""
 
-    def __init__(self, view: Contraction, config: GemvConfig, thread: Expr) -> None:
-        self.view, self.config, self.thread = view, config, thread
+    def __init__(self, view: Contraction, config: GemvConfig, thread: Expr, is_early: bool) -> None:
+        """is_early: it may start before the kernels before it are done."""
+        self.view, self.config, self.thread, self.is_early = view, config, thread, is_early
         self.vector, self.rows = _vector(view), int(view.rows)  # type: ignore[arg-type]
         self.depth = _depth(view)
         self.lane, warp = thread % LANES, thread // LANES
@@ -203,14 +206,19 @@ class _Block:
 
     def write(self, group: Expr, first: Expr) -> None:
         """The columns from `first` on."""
-        self._begin(group, first)
         config, chunk = self.config, self.vector * LANES
+        column = first + self.warp_n * config.cols
+        self.lines_b = [self.b.line(group, column + c) for c in range(config.cols)]
         for m in unroll(self.rows, "m"):
             for c in unroll(config.cols, "c"):
                 self.sums[m, c] = 0.0
         steps, rest = _steps(self.view, config)
         offset = let("offset", self.warp_k * chunk + self.lane * self.vector)
         across = chunk * config.warps_k
+        if self.is_early:
+            for u in range(config.unroll if steps else min(rest, config.unroll)):
+                self._prefetch(u * across + offset)
+        self._begin(group)
         for step in range_(steps, "step"):
             ks = [(step * config.unroll + u) * across + offset for u in range(config.unroll)]
             self._multiply(ks)
@@ -220,8 +228,15 @@ class _Block:
                 self._multiply([k])
         self._finish(group, first)
 
-    def _begin(self, group: Expr, first: Expr) -> None:
-        """Places of the lines; rows into shared memory, where they are wanted there."""
+    def _prefetch(self, k: Expr) -> None:
+        """Weights at a depth, while the kernels before this one are not done."""
+        with when(k < self.depth):
+            place = self.b.depth(k)
+            for line in self.lines_b:
+                prefetch_l2(self.b.load(line, place), self.vector)
+
+    def _begin(self, group: Expr) -> None:
+        """Places of the rows, which come into shared memory where they are wanted there."""
         view, config = self.view, self.config
         if self.a is None:
             self.staged = shared(f32, [self.rows, self.depth], "rows")
@@ -238,8 +253,6 @@ class _Block:
             barrier()
         else:
             self.lines_a = [self.a.line(group, wrap(m)) for m in range(self.rows)]
-        column = first + self.warp_n * config.cols
-        self.lines_b = [self.b.line(group, column + c) for c in range(config.cols)]
 
     def _multiply(self, ks: list[Expr]) -> None:
         """sums += rows * weights at depths k to k + vector - 1, for each k."""

@@ -46,6 +46,7 @@ from hidet_core.lang import (
     registers_decrease,
     registers_increase,
     shared,
+    tensor_prefetch,
     threads,
     u64,
     unroll,
@@ -237,6 +238,8 @@ class _Ring:
                 mbarrier_init(self.full[stage], 1)
                 mbarrier_init(self.empty[stage], config.consumers * WARPS)
             mbarrier_fence()
+            for boxes in self.boxes:
+                tensor_prefetch(boxes.map)
         barrier()
 
     def _place(self, number: Expr) -> tuple[Expr, Expr]:

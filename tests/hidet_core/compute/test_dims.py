@@ -98,12 +98,18 @@ def _build(tree):
     return OPERATIONS[op](left, right)
 
 
-@given(DIMS, st.integers(1, 12), st.integers(1, 12))
+@given(DIMS, st.integers(0, 12), st.integers(0, 12))
 def test_simplify_keeps_the_value(tree, n, h):
     dim = _build(tree)
     symbols = {N: n, H: h}
     assert dim_value(simplify(dim), symbols) == dim_value(dim, symbols)
     assert same_dim(dim, simplify(dim))
+
+
+def test_a_symbol_may_be_0():
+    """x[:-1] of nothing is nothing."""
+    cut = simplify(maximum(N - 1, 0))
+    assert [dim_value(cut, {N: n}) for n in (0, 1, 4)] == [0, 0, 3]
 
 
 def test_what_is_cut_to_a_size():

@@ -19,6 +19,10 @@ FLAT = np.array([BATCH * HEADS, SEQUENCE, WIDTH])
 TRI = np.tri(SEQUENCE, dtype=bool)
 
 
+def net_int(net, number):
+    return net.const(np.array([number]))
+
+
 class Attention(Net):
     """A net whose input is [batch, sequence, hidden]."""
 
@@ -41,6 +45,22 @@ class Attention(Net):
 
     def qkv(self):
         return self.head(), self.head((0, 2, 3, 1)), self.head()
+
+    def rotated(self, x):
+        """x cos + rotate_half(x) sin, with an angle for each position and element."""
+        half, last, axis = (net_int(self, n) for n in (WIDTH // 2, WIDTH, 3))
+        first = self.op("Slice", x, net_int(self, 0), half, axis)
+        second = self.op("Neg", self.op("Slice", x, half, last, axis))
+        turned = self.op("Concat", second, first, axis=-1)
+        cos, sin = (self.weights(1, 1, SEQUENCE, WIDTH) for _ in range(2))
+        return self.op("Add", self.op("Mul", x, cos), self.op("Mul", turned, sin))
+
+    def repeated(self, x):
+        """[batch, 1, sequence, width] for all heads."""
+        wide = self.op("Unsqueeze", x, net_int(self, 2))
+        shape = np.array([BATCH, 1, HEADS, SEQUENCE, WIDTH])
+        wide = self.op("Expand", wide, self.const(shape))
+        return self.op("Reshape", wide, self.const(shape[[0, 2, 3, 4]]))
 
     def join(self, mixed):
         return self.op("Reshape", self.op("Transpose", mixed, perm=[0, 2, 1, 3]), self.const(JOIN))
@@ -218,6 +238,27 @@ def symbolic_causal():
     return net.mix(net.op("Where", seen, net.scaled(q, turned), net.number(-math.inf)), v)
 
 
+def shared_keys():
+    """Llama: one head of keys, turned and repeated for all heads of queries; a mask by a Where."""
+    net = Attention()
+    hidden = HEADS * WIDTH
+    q = net.rotated(net.head())
+    k, v = (net.op("MatMul", "x", net.weights(hidden, WIDTH)) for _ in range(2))
+    k, v = (net.op("Reshape", value, net.const(np.array([0, 0, 1, WIDTH]))) for value in (k, v))
+    k, v = (net.op("Transpose", value, perm=[0, 2, 1, 3]) for value in (k, v))
+    k, v = net.repeated(net.rotated(k)), net.repeated(v)
+    at = net.op("Range", *(net.const(np.int64(n)) for n in (0, SEQUENCE, 1)))
+    keys, queries = (net.op("Unsqueeze", at, net.const(np.array([n]))) for n in (0, 1))
+    given = net.given("mask", [BATCH, SEQUENCE], onnx.TensorProto.INT64)
+    kept = net.op("Cast", given, to=onnx.TensorProto.BOOL)
+    kept = net.op("Unsqueeze", kept, net.const(np.array([1, 2])))
+    kept = net.op("And", kept, net.op("LessOrEqual", keys, queries))
+    mask = net.op("Where", kept, net.number(0), net.number(-math.inf))
+    scores = net.op("MatMul", q, net.op("Transpose", k, perm=[0, 1, 3, 2]))
+    scores = net.op("Add", net.op("Mul", scores, net.number(0.5)), mask)
+    return net.mix(scores, v)
+
+
 # idiom: (scale, causal, zero_nan, inputs)
 EXPECTED = {
     plain: (1.0, False, False, 3),
@@ -238,5 +279,6 @@ EXPECTED = {
     finite_causal_and_padding: (0.5, False, False, 4),
     flat_heads: (1.0, False, False, 4),
     symbolic_causal: (0.5, True, False, 3),
+    shared_keys: (0.5, False, False, 4),
 }
 IDIOMS = {idiom.__name__: (idiom, *wanted) for idiom, wanted in EXPECTED.items()}

@@ -6,7 +6,7 @@ import pytest
 from hidet_core.graph.groups import form_groups
 from hidet_core.graph.passes.quantize_contractions import quantize_contractions
 from hidet_core.graph.reference import run_graph
-from hidet_core.ir.dtypes import i32
+from hidet_core.ir.dtypes import i8, i32
 from tests.hidet_core.compiled import compiled
 from tests.hidet_core.importer.one_node import import_model, run_ort
 from tests.hidet_core.qdq_models import STEP, Qdq, residual_block
@@ -49,7 +49,9 @@ def after(net, output):
     feeds = {"x": np.random.default_rng(0).standard_normal((4, 6)).astype(np.float32)}
     for name, expected in run_graph(graph, feeds).items():
         found = run_graph(changed, feeds)[name]
-        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+        assert found.dtype == expected.dtype
+        limit = 1e-5 if found.dtype == np.float32 else 1
+        np.testing.assert_allclose(found.astype(float), expected, rtol=1e-5, atol=limit)
     return [op.op.name for op in changed.operators], changed
 
 
@@ -59,6 +61,31 @@ def test_matmul_without_a_quantised_result():
     names, graph = after(net, net.matmul(x, (6, 5)))
     assert names.count("matmul") == 1
     assert next(op for op in graph.operators if op.op.name == "matmul").output.type.dtype == i32
+
+
+def test_signed_activations_become_unsigned():
+    _, graph = import_model(residual_block(dtype=np.int8))
+    assert all(op.output.type.dtype != i8 for op in graph.operators)
+    pads = [op.attrs.get("pad_value", 0) for op in graph.operators if op.op.name == "conv2d"]
+    assert sum(map(bool, pads)) == 1, "all but the image are 0 after a Relu"
+
+
+def test_signed_outputs_stay_signed():
+    net = Qdq(dtype=np.int8)
+    x = net.quantized(net.x(4, 6), 0.0213, -7)
+    y = net.node("QuantizeLinear", net.matmul(x, (6, 5)), *net.nodes[0].input[1:])
+    names, graph = after(net, y)
+    assert names[-2:] == ["xor", "cast"]
+    assert graph.outputs[0].type.dtype == i8
+
+
+def test_convolution_of_one_dim():
+    net = Qdq()
+    x = net.quantized(net.x(4, 6), 0.0213)
+    row = net.node("Unsqueeze", x, net.constant(np.asarray([0], np.int64)))
+    net.scales[row] = net.scales[x]
+    _, graph = after(net, net.conv(row, (5, 4, 3), pads=[1, 1]))
+    assert next(op for op in graph.operators if op.op.name == "conv2d").output.type.dtype == i32
 
 
 def test_scales_along_the_sum_stay_floats():

@@ -22,7 +22,7 @@ def reason(case, dims=None):
     [
         (Case("Det", 13, [(5, 5)]), "at most 4 rows"),
         (Case("Unique", 13, [(3,)]), "operator Unique is not supported"),
-        (Case("NhwcMaxPool", 13, [(3, 3)], domain="com.microsoft"), "com.microsoft.NhwcMaxPool"),
+        (Case("NhwcConv", 13, [(3, 3)], domain="com.microsoft"), "com.microsoft.NhwcConv"),
         (Case("Reshape", 13, [(2, 3), np.array([6])]), "shape (input 1) is not known"),
         (Case("Resize", 13, [(1, 1, 4, 4), None, np.ones(4, np.float32)], {"mode": "curved"}, (2,)),
          "mode 'curved'"),

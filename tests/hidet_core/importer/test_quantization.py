@@ -45,7 +45,7 @@ LINEAR = [
          {"axis": 1, "block_size": 2}),
     Case("QuantizeLinear", 21, [(3, 5), one(2e-4), np.asarray(300, np.uint16)], note="u16"),
     Case("QuantizeLinear", 21, [(3, 5), one(2e-4)], {"output_dtype": 5}),
-    Case("QuantizeLinear", 13, [np.asarray([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 1e9, -1e9],
+    Case("QuantizeLinear", 13, [np.asarray([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 1e9, -1e9, np.nan],
                                            np.float32), one(1)], note="ties"),
     Case("DequantizeLinear", 13, [i8(3, 5), S, SIGNED]),
     Case("DequantizeLinear", 13, [i32(3, 5), S], note="i32"),

@@ -115,6 +115,12 @@ def test_max_pool_of_negative_values_ignores_padding():
     check(Case("MaxPool", 13, [x], {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}))
 
 
+def test_a_pool_that_is_channel_last_already():
+    x = np.random.default_rng(0).integers(0, 255, (2, 6, 7, 3)).astype(np.uint8)
+    attrs = {"kernel_shape": [2, 3], "pads": [1, 0, 0, 1], "strides": [2, 1]}
+    check(Case("NhwcMaxPool", 13, [x], attrs, domain="com.microsoft"))
+
+
 def test_the_first_of_equal_maxima_is_the_position():
     x = np.random.default_rng(0).integers(0, 3, (2, 2, 6, 6)).astype(np.float32)
     check(Case("MaxPool", 12, [x], {"kernel_shape": [3, 3], "pads": [1] * 4}, outputs=2))

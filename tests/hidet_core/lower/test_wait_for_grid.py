@@ -121,10 +121,12 @@ def test_no_access_comes_before_the_wait(arch):
 
 
 @needs_nvrtc
-def test_weights_come_before_the_wait():
+@pytest.mark.parametrize(("rows", "action"), [(70, "copy"), (1, "prefetch")])
+def test_weights_come_before_the_wait(rows, action):
     net = Net()
-    product = net.matmul(net.x(70, 256, dtype=f16), net.const(256, 72, dtype=np.float16))
+    product = net.matmul(net.x(rows, 256, dtype=f16), net.const(256, 72, dtype=np.float16))
     (program,) = kernels(net.done(product))
     image, _ = compile_measured(emit_cuda(program), "sm_90a")
     order = order_of(image)
-    assert "copy" in order[: order.index("wait")] and "copy" in order[order.index("launch") :]
+    assert {*order[: order.index("wait")]} == {action}
+    assert {"copy", "load"} & {*order[order.index("launch") :]}

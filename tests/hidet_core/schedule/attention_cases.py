@@ -32,6 +32,10 @@ def _case(shape, keys=None, columns=None, mask=None, **attrs):
 CASES = {
     "tiny": _case((1, 1, 1)),
     "one query": _case((2, 1, 8), keys=37),
+    "next token": _case(
+        (2, 3, 1, 20), keys=300, columns=11, mask=((2, 1, 1, 300), boolean), fill=float("-inf")
+    ),
+    "next tokens": _case((2, 3, 8), keys=131, causal=True, left=70, softcap=1.5),
     "one key": _case((2, 5, 8), keys=1),
     "aligned": _case((1, 2, 64, 32)),
     "ragged": _case((2, 3, 19, 8), keys=23),

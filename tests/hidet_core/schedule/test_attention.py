@@ -35,7 +35,7 @@ def test_other_configs(name, pick):
     check(CASES[name](Net()), pick=pick)
 
 
-@pytest.mark.parametrize("name", ["tiny", "ragged", "many keys", "kept pairs"])
+@pytest.mark.parametrize("name", ["tiny", "ragged", "many keys", "kept pairs", "next token"])
 def test_every_access_is_inside(name):
     check(CASES[name](Net()), pick=small_blocks, interpreted=True)
 
@@ -44,7 +44,7 @@ def test_symbolic_sizes():
     net = Net()
     q, k, v = net.x("b", "s", 8), net.x("b", "t", 8), net.x("b", "t", 8)
     graph = net.done(attention(net, q, k, v, net.x("b", 1, "t")))
-    sizes = ((1, 1, 1), (2, 5, 7), (1, 150, 3), (2, 16, 16), (1, 7, 1100))
+    sizes = ((1, 1, 1), (2, 5, 7), (1, 150, 3), (2, 16, 16), (1, 7, 1100), (3, 2, 150))
     check(graph, *(dict(zip("bst", size, strict=True)) for size in sizes))
 
 

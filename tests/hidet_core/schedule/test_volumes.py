@@ -7,7 +7,7 @@ from tests.hidet_core.compiled import check
 from tests.hidet_core.cuda_check import check_cuda
 from tests.hidet_core.importer.one_node import Case, import_model, one_node_model
 from tests.hidet_core.importer.test_resize import sized
-from tests.hidet_core.importer.test_sampling import deform, grid, ints
+from tests.hidet_core.importer.test_sampling import BATCH, REGIONS, ROI, deform, grid, ints
 
 
 def graph_of(case, dims=None, dtype=np.float32):
@@ -23,6 +23,7 @@ def conv(op, x, w, **attrs):
     return Case(op, 13, [x, w, (out,)], attrs, (1, 2), note=f"{x} {w}")
 
 
+ROWS = np.c_[BATCH, REGIONS].astype(np.float32)
 CASES = [
     (conv("Conv", (1, 3, 4, 5, 6), (5, 3, 3, 3, 3), pads=[1] * 6, strides=[2, 1, 1]), np.float32),
     (conv("Conv", (1, 3, 4, 5, 6), (3, 1, 3, 2, 2), group=3), np.float16),
@@ -39,6 +40,9 @@ CASES = [
     (deform((1, 4, 5, 6), (4, 2, 2, 3), (4, 4), True, group=2, offset_group=2), np.float32),
     (Case("Col2Im", 18, [(2, 12, 6), ints(4, 5), ints(2, 2)], {"strides": [1, 2]}, (1, 2)),
      np.float32),
+    (Case("RoiAlign", 16, [(2, 3, 7, 6), REGIONS, BATCH], ROI), np.float64),
+    (Case("MaxRoiPool", 1, [(2, 3, 7, 6), ROWS], {"pooled_shape": [2, 3]}), np.float32),
+    (Case("Det", 11, [(3, 4, 4)]), np.float32),
     (Case("LpPool", 18, [(1, 5, 6, 5)], {"kernel_shape": [2, 3], "p": 3}), np.float64),
 ]  # fmt: skip
 

@@ -60,6 +60,15 @@ def maker(
     return add
 
 
+# what NaN, infinities become in these is beyond doubt
+SPECIAL = frozenset(
+    "Neg Abs Add Sub Mul Div Max Min Where Greater Less GreaterOrEqual LessOrEqual Equal IsNaN "
+    "IsInf Exp Log Sqrt Tanh Sigmoid Erf Reciprocal Floor Ceil Round Relu LeakyRelu Transpose "
+    "Identity Flatten Reshape Squeeze Unsqueeze Concat Split Slice Pad Tile Expand Gather "
+    "GatherElements MatMul Gemm Conv Trilu Not And Or Xor ReduceSum ReduceMean swish".split()
+)
+
+
 def rows(opset: int, dtype: str, ops: tuple[str, ...] = ()) -> list[Row]:
     """What may be drawn at an opset version in a case of a float type; of `ops` alone if given."""
     found = [row for name in sorted(ROWS) for row in ROWS[name] if not ops or name in ops]

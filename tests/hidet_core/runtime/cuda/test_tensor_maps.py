@@ -170,6 +170,7 @@ def with_map(plan, **changes):
     [
         ({"strides": (4, 4 * WIDTH - 4)}, "a stride of 140 bytes in dimension 1, expected multipl"),
         ({"strides": (8, 4 * WIDTH)}, "a stride of 8 bytes in dimension 0"),
+        ({"sizes": (WIDTH, 1 << 31)}, "has size 2147483648.*at most 2147482624 elements"),
         ({"sizes": (WIDTH, 500)}, "reaches byte 71996 of buffer 0, which has 720"),
         ({"box": (300, 2)}, "launch 'first': cuTensorMapEncodeTiled: CUDA_ERROR_INVALID_VALUE"),
         ({"box": (3, 4)}, "rows of the box have 12 bytes"),
