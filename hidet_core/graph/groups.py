@@ -26,6 +26,10 @@ _CHEAP = ("transpose", "reshape", "slice", "broadcast_to", "identity", "cast", "
           "where", "not", "and", "or", "le", "lt", "ge", "gt", "eq", "range", "rotary")  # fmt: skip
 # a kernel's expressions are walked recursively, so Python's stack limits how deep they may become
 MAX_FUSED = 24
+# elements that a fused operator reads for one element of the anchor, along one of its inputs
+MAX_READS = 16
+# dear to compute again: not inside of kernels that read an input for several results
+_DEAR = ("resample", "grid_sample", "deform_columns")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +60,7 @@ class _Former:
         self.epilogues: dict[Operator, list[Operator]] = {}
         self.prologues: dict[Operator, list[Operator]] = {}
         self.owner: dict[Operator, Operator] = {}  # operator -> anchor of its group
+        self.reads: dict[Operator, int] = {}  # of prologues: how often an element is computed
 
     def run(self) -> tuple[FusionGroup, ...]:
         for operator in self.graph.operators:
@@ -135,7 +140,14 @@ class _Former:
         assert anchor is not None, "None was excluded"
         if len(self.prologues.get(anchor, ())) >= MAX_FUSED:
             return None
-        return anchor if all(self._accepts(anchor, user, operator) for user in users) else None
+        if anchor.op.kind != "injective" and operator.op.name in _DEAR:
+            return None
+        reads = max(self.reads.get(user, 1) * _taps(user, operator.output) for user in users)
+        loads = reads * max((_taps(operator, value) for value in operator.inputs), default=1)
+        if loads > MAX_READS or not all(self._accepts(anchor, user, operator) for user in users):
+            return None
+        self.reads[operator] = reads
+        return anchor
 
     def _accepts(self, anchor: Operator, user: Operator, operator: Operator) -> bool:
         """Whether a group takes an operator as a prologue of one of its operators."""
@@ -148,6 +160,21 @@ class _Former:
         return (
             _reads_once(anchor) if anchor.op.name == "conv2d" else anchor.op.name in _TAKES_PROLOGUE
         )
+
+
+def _taps(operator: Operator, value: Value) -> int:
+    """How many elements of an input an element of an injective operator's output is made of."""
+    if operator.inputs[0] is not value:
+        return 1
+    match operator.op.name:
+        case "resample":
+            return len(operator.inputs) // 2
+        case "grid_sample":
+            per_axis = {"nearest": 1, "linear": 2, "cubic": 4}[operator.attrs["mode"]]
+            return int(per_axis ** (value.type.rank - 2))
+        case "deform_columns":
+            return 4
+    return 1
 
 
 def _reads_once(conv: Operator) -> bool:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from hidet_core.compute.dims import Dim, simplify
 from hidet_core.graph.graph import Value
 
 from .context import Context
+from .convolution import count_up
 from .registry import onnx_op
 
 
@@ -32,10 +35,21 @@ def depth_to_space(ctx: Context) -> Value:
 def space_to_depth(ctx: Context) -> Value:
     x, block = ctx.value(0), int(ctx.attr("blocksize"))
     batch, channels, height, width = x.type.shape
-    if not isinstance(height, int) or not isinstance(width, int):
-        ctx.fail(f"{x.type} has symbolic spatial dims")
-    rows, columns = height // block, width // block
-    split = (batch, channels, rows, block, columns, block)
+    rows, columns = simplify(height // block), simplify(width // block)
+    for axis, blocks in ((2, rows), (4, columns)):
+        x = _split_blocks(ctx, x, axis, blocks, block)
     shape = (batch, channels * block * block, rows, columns)
     order = (0, 1, 3, 5, 2, 4) if ctx.attr("mode", "DCR") == "CRD" else (0, 3, 5, 1, 2, 4)
-    return ctx.builder.reshape(_blocks(ctx, x, split, order), shape)
+    return ctx.builder.reshape(ctx.builder.transpose(x, order), shape)
+
+
+def _split_blocks(ctx: Context, x: Value, axis: int, blocks: Dim, block: int) -> Value:
+    """[..., blocks * block, ...] -> [..., blocks, block, ...]; a symbolic size is taken to be a
+    multiple of the block, as ONNX asks for.
+    """
+    before, size, after = x.type.shape[:axis], x.type.shape[axis], x.type.shape[axis + 1 :]
+    if isinstance(size, int):
+        return ctx.builder.reshape(x, (*before, blocks, block, *after))
+    first = ctx.builder.reshape(count_up(ctx, blocks, block), (blocks, 1))
+    inner = ctx.builder.constant(np.arange(block, dtype=np.int64), "inner")
+    return ctx.emit("gather", x, ctx.emit("add", first, inner), axis=axis)

@@ -1,5 +1,6 @@
 """Fusion groups: what joins which kernel, and that groups can run in their order."""
 
+import numpy as np
 from hypothesis import given, settings
 
 from hidet_core.graph.graph import consumers, producers
@@ -103,6 +104,28 @@ def test_second_operands_are_no_prologue():
     x = net.tanh(net.x(5, 5))
     assert grouped(net.matmul(net.x(5, 5), x), net=net) == [["tanh"], ["matmul"]]
     assert grouped(net.matmul(x, x), net=net)[0] == ["tanh"]
+
+
+def cubic(net, x, axis):
+    """Four taps along an axis."""
+    size = x.type.shape[axis]
+    pairs = [net.const(size, dtype=dtype) for _ in range(4) for dtype in (np.int64, np.float32)]
+    return net.resample(x, *pairs, axis=axis)
+
+
+def test_an_element_is_not_computed_too_often():
+    """Two axes of four taps are one kernel, a third would read the first 64 times."""
+    net = Net()
+    x = cubic(net, cubic(net, cubic(net, net.neg(net.x(3, 4, 5)), 0), 1), 2)
+    assert grouped(x, net=net) == [["neg", "resample"], ["resample", "resample"]]
+
+
+def test_products_do_not_sample_again_for_each_column():
+    net = Net()
+    grid = net.grid_sample(net.x(1, 5, 4, 4), net.x(1, 2, 3, 2), mode="linear", padding="zeros",
+                           align_corners=False)  # fmt: skip
+    y = net.matmul(net.reshape(grid, shape=(5, 6)), net.const(6, 7))
+    assert grouped(y, net=net) == [["grid_sample"], ["reshape", "matmul"]]
 
 
 def test_outputs_inside_a_chain_stay_in_its_kernel():

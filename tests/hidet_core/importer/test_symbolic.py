@@ -143,6 +143,8 @@ def test_splits_of_multiples():
         (Case("Pad", 13, [(3, 4), ints(1, 2, 1, 0)], {"mode": "reflect"}, (1,)), ["a", "b"]),
         (Case("ArgMax", 13, [(3, 4)], {"axis": 0}), ["a", "b"]),
         (Case("DepthToSpace", 13, [(1, 8, 2, 3)], {"blocksize": 2}), [1, 8, "h", "w"]),
+        (Case("SpaceToDepth", 13, [(1, 3, 4, 6)], {"blocksize": 2}), ["n", 3, "h", "w"]),
+        (Case("SpaceToDepth", 13, [(1, 3, 4, 6)], {"blocksize": 2}), ["n", 3, 4, "w"]),
         (Case("Slice", 13, [(5, 6), ints(-3), ints(100)], constants=(1, 2)), ["a", 6]),
         (Case("MaxPool", 13, [(1, 2, 7, 8)], {"kernel_shape": [3, 3], "strides": [2, 2],
                                               "ceil_mode": 1}), [1, 2, "h", "w"]),
