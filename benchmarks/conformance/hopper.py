@@ -62,6 +62,7 @@ def _load(rng: np.random.Generator, swizzle: int, place: tuple[int, int]) -> Cas
         (READY % 4096)
         + f"""
   if (t == 0) {{
+    ht_tensor_prefetch(&map0);
     ht_mbarrier_expect(bar, {size});
     ht_tensor_load(arena, &map0, bar, {place[0]}, {place[1]});
   }}

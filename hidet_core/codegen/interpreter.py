@@ -32,7 +32,7 @@ from hidet_core.ir.expr import (
     Unary,
     Var,
 )
-from hidet_core.ir.intrinsics import PROGRAMMATIC
+from hidet_core.ir.intrinsics import PREFETCH, PROGRAMMATIC
 from hidet_core.ir.node import walk
 from hidet_core.ir.stmt import (
     Barrier,
@@ -146,8 +146,8 @@ class _Interpreter:
                 return lambda env: None
             case Barrier(where):
                 return lambda env: self._barrier(where)
-            case Call(name) if name in PROGRAMMATIC:
-                return lambda env: None  # kernels run one after the other here
+            case Call(name) if name in (*PROGRAMMATIC, PREFETCH):
+                return lambda env: None  # kernels run one after the other here, and nothing late
             case Call():
                 return self._call(node)
             case For(var, _, body, "threads"):

@@ -20,6 +20,7 @@ from .tensor_map import TensorMap
 WARP, WARPGROUP = 32, 128
 TOGETHER = {"thread": 1, "warp": WARP, "warpgroup": WARPGROUP}  # threads that do a call at once
 GRID_WAIT, GRID_LAUNCH = "grid_wait", "grid_launch_dependents"
+PREFETCH = "tensor_prefetch"
 PROGRAMMATIC = (GRID_WAIT, GRID_LAUNCH)  # calls that may stand outside of a threads loop too
 COPY_BYTES = (4, 8, 16)  # that an asynchronous copy can have
 MATRIX_BYTES = 16  # of a row of a matrix that load_matrix loads
@@ -104,6 +105,12 @@ def _tensor_load_misfit(call: Call) -> str | None:
         return "source and target of one type"
     size = source.buffer.box_elements
     return None if (to.count, source.count) == (size, size) else f"{size} elements, a whole box"
+
+
+def _tensor_prefetch_misfit(call: Call) -> str | None:
+    (source,) = call.operands
+    assert isinstance(source, Place)
+    return None if source.count == 0 else "a place of no elements"
 
 
 def _wgmma_misfit(call: Call) -> str | None:
@@ -242,6 +249,8 @@ INTRINSICS: dict[str, Intrinsic] = {
         ),
         misfit=_tensor_load_misfit,
     ),
+    # the map itself, not the tensor, comes to where loads will want it; a place of no elements
+    "tensor_prefetch": Intrinsic((Operand("read", MAP),), misfit=_tensor_prefetch_misfit),
     # how many registers the threads of a warpgroup have from here on, of those of the block
     "registers_decrease": Intrinsic((), "warpgroup", 1, _registers_misfit),
     "registers_increase": Intrinsic((), "warpgroup", 1, _registers_misfit),

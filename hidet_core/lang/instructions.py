@@ -200,6 +200,13 @@ def tensor_load(to: Expr, source: TensorMap, first: Sequence[Any], barrier: Expr
     _call("tensor_load", *operands, _place("tensor_load", barrier, 1))
 
 
+def tensor_prefetch(source: TensorMap) -> None:
+    """Fetch a map (not the tensor) before it is used; by one thread."""
+    with located():
+        place = tuple(E.as_index(0, source) for _ in source.shape)
+    _call("tensor_prefetch", Place(source, place, 0))
+
+
 def registers_decrease(count: int) -> None:
     """The threads of a warpgroup need only so many registers from here on (a multiple of 8)."""
     _call("registers_decrease", immediates=(count,))

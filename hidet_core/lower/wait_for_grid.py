@@ -66,6 +66,7 @@ def _touches(part: Any, constants: Collection[Buffer]) -> bool:
     """Whether memory that other kernels write, or read while this one writes, is used in it."""
     return any(
         isinstance(node, ACCESSES)
+        and getattr(node, "count", 1) > 0  # a tensor map is fetched, not the tensor
         and tensor_of(node.buffer).scope == "global"
         and tensor_of(node.buffer) not in constants
         for node in walk(part)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from hidet_core.base.errors import Unsupported
+from hidet_core.compute.recurrence import Activation, Cell
 from hidet_core.graph.graph import Graph, Operator, Value
 from hidet_core.ir.dtypes import DType
 from hidet_core.ir.expr import Binary, Const, Expr, Var, free_vars, wrap
@@ -28,7 +29,18 @@ from .draft import Draft
 LITERAL_ELEMENTS = 16  # constants up to this size are printed
 LITERAL_INTEGERS = 1024
 SIZES = (4, 16, 64, 256)  # tried for the symbols until all inputs have elements
-RESERVED = ("dtype", "inf", "maximum", "minimum", "nan", "np", "repro", "Repro")
+RESERVED = (
+    "Activation",
+    "Cell",
+    "dtype",
+    "inf",
+    "maximum",
+    "minimum",
+    "nan",
+    "np",
+    "repro",
+    "Repro",
+)
 _OPERATORS = {"add": "+", "sub": "-", "mul": "*", "floordiv": "//", "mod": "%"}
 _CALLS = {"min": "minimum", "max": "maximum"}
 
@@ -42,6 +54,7 @@ from math import inf, nan  # noqa: F401
 import numpy as np
 
 from hidet_core.commands.repro import Repro
+from hidet_core.compute.recurrence import Activation, Cell  # noqa: F401
 from hidet_core.ir.dtypes import dtype  # noqa: F401
 from hidet_core.ir.expr import maximum, minimum  # noqa: F401
 
@@ -164,6 +177,8 @@ class _Script:
                 return repr(value)
             case np.generic():
                 return repr(value.item())
+        if isinstance(value, (Activation, Cell)):
+            return repr(value)
         raise Unsupported("repro.py", f"cannot print a {type(value).__name__}")
 
 

@@ -45,7 +45,7 @@ PROGRAMMATIC_TEXT = (Path(__file__).parent / "programmatic.h").read_text()
 HOPPER = (Path(__file__).parent / "hopper.h").read_text()
 PRODUCT = "wgmma_"
 HOPPER_CALLS = {name for name, row in TABLE.items() if row.by == "warpgroup"}
-HOPPER_CALLS |= {"fence_proxy_async", "tensor_load"}
+HOPPER_CALLS |= {"fence_proxy_async", "tensor_load", "tensor_prefetch"}
 HOPPER_CALLS |= {name for name in TABLE if name.startswith("mbarrier_")}
 
 
@@ -247,7 +247,8 @@ class _Emitter:
         for operand in node.operands:
             if isinstance(operand, Place) and isinstance(operand.buffer, TensorMap):
                 operands.append(f"&{self.names.of(operand.buffer)}")
-                coordinates = [f"int({self.values.write(i)})" for i in reversed(operand.indices)]
+                first = reversed(operand.indices) if operand.count else ()
+                coordinates = [f"int({self.values.write(i)})" for i in first]
             elif isinstance(operand, Place):
                 index = self.values.write(operand.indices[0], 8)
                 operands.append(f"{self.names.of(operand.buffer)} + {index}")

@@ -61,6 +61,10 @@ HT_DEV void ht_fence_proxy_async() { HT_ASM("fence.proxy.async.shared::cta;" ::)
 #define HT_TENSOR_STORE(rank, coordinates) \
   "cp.async.bulk.tensor." rank ".global.shared::cta.tile.bulk_group [%0, {" coordinates "}], [%1];"
 
+// The map itself comes to where copies will want it.
+HT_DEV void ht_tensor_prefetch(const ht_tensor_map* map) {
+  HT_ASM("prefetch.tensormap [%0];" ::"l"(map));
+}
 HT_DEV void ht_tensor_load(void* to, const ht_tensor_map* map, u64* barrier, int x, int y) {
   HT_ASM(HT_TENSOR_LOAD("2d", "%3, %4")::"r"(ht_shared_address(to)), "l"(map),
          "r"(ht_shared_address(barrier)), "r"(x), "r"(y));
@@ -157,6 +161,7 @@ HT_DEV void ht_mbarrier_wait(u64* barrier, u32 parity) {
   HT_EMU->mbarrier_test(reinterpret_cast<uint64_t*>(barrier), parity, true);
 }
 HT_DEV void ht_fence_proxy_async() { HT_EMU->proxy_fence(); }
+HT_DEV void ht_tensor_prefetch(const ht_tensor_map*) {}
 
 HT_DEV void ht_tensor_load(void* to, const ht_tensor_map* map, u64* barrier, int x, int y) {
   const hidet_emu::TensorCopy copy{map, to, reinterpret_cast<uint64_t*>(barrier), {x, y}, 2};

@@ -4,12 +4,16 @@
 
 The bytes are packed [panel][byte along K][NR], so that a vector of columns is one load, and its two
 halves two steps; scales and shifts [panel][block][NR]. A row of a tile costs one multiply-add a
-step, the weights four operations for all rows of it.
+step, the weights four operations for all rows of it. A task of many rows makes its panel of weights
+once, in its own memory, if that is small beside the core's cache:
+
+    stage[k, j] = weight; for block of rows: acc[i, j] += a[i, k] * stage[k, j]
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,13 +23,24 @@ from hidet_core.ir.dtypes import f32, i32, u8
 from hidet_core.ir.expr import Buffer, Expr, binary, cast, load, wrap
 from hidet_core.ir.halves import single
 from hidet_core.ir.widen import narrowed, wide_load, wide_type
-from hidet_core.lang import Tensor, build, ceildiv
+from hidet_core.lang import (
+    Tensor,
+    build,
+    ceildiv,
+    lanes,
+    local,
+    parallel,
+    range_,
+    repeat,
+    spatial,
+    unroll,
+)
 from hidet_core.target.cpu import Cpu
 
 from ..problem import Pack, Problem, Scheduled
 from ..template import Template
 from ..work import scalars_of, unravel
-from .contraction import Contraction, TileConfig, write_contraction
+from .contraction import Contraction, TileConfig, write_contraction, write_tiles
 from .panels import pack_panels
 from .tiles import (
     CYCLES_PER_NS,
@@ -35,7 +50,8 @@ from .tiles import (
     tile_space,
 )
 
-WEIGHT_CYCLES = 2.0  # to make a vector of weights
+WEIGHT_CYCLES, STAGE_CYCLES = 2.0, 1.0  # to make a vector of weights, to store it
+STAGE_SHARE = 0.5  # of the core's cache that a panel of floats may take
 
 
 class MatmulNBits(Template):
@@ -63,8 +79,8 @@ class MatmulNBits(Template):
         return _cost(_size(problem), config, target)
 
     def build(self, problem: Problem, config: TileConfig, target: Cpu) -> Scheduled:
-        lanes = target.lanes(f32.bytes)
-        width = config.nv * lanes
+        lanes_wide = target.lanes(f32.bytes)
+        width = config.nv * lanes_wide
         columns, blocks, size = (int(dim) for dim in problem.inputs[1].shape)
         panels = ceildiv(columns, width)
         bytes_ = Buffer("wpack", u8, (panels, blocks * size, width), None, "global", 64)
@@ -74,7 +90,10 @@ class MatmulNBits(Template):
         x, out = problem.inputs[0], problem.output
         params = [x, bytes_, scales, shifts, out]
         with build(problem.name, params, scalars_of(x, out)) as slot:
-            write_contraction(spec, config, lanes)
+            if _is_staged(_size(problem), config, target):
+                _write_staged(spec, config, lanes_wide)
+            else:
+                write_contraction(spec, config, lanes_wide)
         whole = _size(problem)
         chunks = ceildiv(ceildiv(whole.rows, config.mr), config.blocks)
         task_ns = _cost(whole, config, target) / max(panels * chunks, 1)
@@ -84,10 +103,42 @@ class MatmulNBits(Template):
 
 
 def _cost(size: ContractionSize, config: TileConfig, target: Cpu) -> float:
-    """That of the products, and of the weights, which every block of rows makes anew."""
+    """That of the products, and of the weights, which each block of rows, or task, makes anew."""
     vectors = ceildiv(size.cols, config.nv * target.lanes(f32.bytes)) * config.nv
-    cycles = ceildiv(size.rows, config.mr) * size.depth * vectors * WEIGHT_CYCLES
+    staged = _is_staged(size, config, target)
+    rows = config.mr * config.blocks if staged else config.mr
+    each = WEIGHT_CYCLES + STAGE_CYCLES * staged
+    cycles = ceildiv(size.rows, rows) * size.depth * vectors * each
     return contraction_cost(config, target, size) + cycles / CYCLES_PER_NS
+
+
+def _is_staged(size: ContractionSize, config: TileConfig, target: Cpu) -> bool:
+    """Whether a task makes its weights once for several blocks of rows."""
+    panel_bytes = size.depth * config.nv * target.vector_bytes
+    several = config.blocks > 1 and size.rows > config.mr
+    return several and panel_bytes <= STAGE_SHARE * target.l2_bytes
+
+
+def _write_staged(spec: Contraction, config: TileConfig, lanes_wide: int) -> None:
+    """Like write_contraction, of a spec whose k loops are (block, byte, element of a byte)."""
+    blocks, size, each = (int(extent) for extent in spec.k_extents)  # type: ignore[arg-type]
+    width, count = config.nv * lanes_wide, config.mr * config.blocks
+    stage = local(f32, [blocks * size * each, width], "stage")
+
+    def a(group: Expr, row: Expr, ks: Sequence[Expr]) -> Expr:
+        return spec.a(group, row, (wrap(0), wrap(0), ks[0]))
+
+    def b(group: Expr, panel: Expr, ks: Sequence[Expr], column: Expr) -> Expr:
+        return load(stage.buffer, ks[0], column)
+
+    flat = replace(spec, k_extents=(blocks * size * each,), a=a, b=b)
+    for panel, chunk in parallel(ceildiv(spec.cols, width), ceildiv(spec.rows, count)):
+        for at in range_(blocks * size, "byte"):
+            which, place = at // size, at % size
+            for half in unroll(each):
+                for (j,) in lanes(repeat(config.nv) * spatial(lanes_wide)):
+                    stage[at * each + half, j] = spec.b(wrap(0), panel, (which, place, half), j)
+        write_tiles(flat, config, lanes_wide, (wrap(0), panel, chunk * count), count)
 
 
 def _size(problem: Problem) -> ContractionSize:

@@ -40,7 +40,7 @@ from .across import BARRIER_CYCLES
 from .traffic import ISSUED, LATENCY_CYCLES, LAUNCH_NS
 
 PORT_BYTES = 48.0  # that a multiprocessor gets from L2 in a cycle
-MAX_SUMS = 64  # accumulators of a thread
+MAX_SUMS = 48  # accumulators of a thread
 OTHER_SLOTS = 2.0  # instructions beside each multiplication
 
 
@@ -58,7 +58,7 @@ class Recurrent(Template):
     ops = ("recurrent",)
 
     def space(self, problem: Problem, target: Cuda) -> Iterator[RecurrentConfig]:
-        for count in (32, 64, 128, 256, 512, 1024):
+        for count in (1024, 512, 256, 128, 64, 32):  # of equal ones that with most loads at once
             for rows in (1, 2, 4, 8):
                 yield RecurrentConfig(count, rows)
 

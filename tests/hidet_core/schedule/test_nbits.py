@@ -4,6 +4,7 @@ by the rule-based schedule."""
 import numpy as np
 import pytest
 
+from hidet_core.graph.reference import run_graph
 from hidet_core.schedule.cpu.nbits import MatmulNBits
 from tests.hidet_core.compiled import compiled
 from tests.hidet_core.cuda_check import check_cuda
@@ -38,6 +39,7 @@ CASES = [
     case((5,), 48, 40, zeros=False),
     case((2, 3), 64, 33, block=32, bias=True),
     case((4,), 40, 9),  # the last block is cut
+    case((37,), 32, 19),  # weights are made once for several blocks of rows
     case((3,), 32, 21, bits=8),
     case((3,), 64, 8, bits=8, block=32, zeros=False),
 ]
@@ -62,10 +64,22 @@ def test_kernels(one):
         return found[0]
 
     result = compiled(graph, pick)
+    many = arrays[0].shape[0] > 30
+    assert any("stage" in b.name for b in result.kernels[0].program.locals) == many
     for found in (result.run(feeds), result.interpret(feeds)):
         np.testing.assert_allclose(found["y0"], expected, 1e-4, 2e-4)
     whole = one.attrs["K"] % one.attrs["block_size"] == 0
     assert (templates[0] is MatmulNBits) == whole
+
+
+def test_symbolic_rows():
+    arrays = CASES[0].arrays()
+    _, graph = import_model(one_node_model(CASES[0], arrays, [["m", 32], [], []]))
+    result = compiled(graph)
+    for rows in (0, 1, 50):
+        feeds = {"x0": RNG.standard_normal((rows, 32)).astype(np.float32)}
+        expected = run_graph(graph, feeds)
+        np.testing.assert_allclose(result.run(feeds)["y0"], expected["y0"], 1e-4, 2e-4)
 
 
 def test_on_cuda():

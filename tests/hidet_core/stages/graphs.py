@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from hidet_core.compute.recurrence import Activation, Cell
 from hidet_core.compute.types import tensor_type
 from hidet_core.graph.builder import GraphBuilder
 from hidet_core.ir.dtypes import f32
@@ -76,4 +77,18 @@ def depthwise():
     return net.done(net.emit("relu", net.conv(x, 16, groups=16)))
 
 
-ALL = (residual, softmax, matmul, concat, depthwise)
+def gru():
+    """An operator without a definition, whose attributes are cells."""
+    net = Net("gru")
+    cells = (Cell("gru", (Activation("sigmoid"), Activation("leakyrelu", 0.1)), clip=2.0),)
+    attrs = {"cells": cells, "reverse": (True,), "given": (), "finals": True}
+    return net.done(net.emit("recurrent", net.x(3, "n", 15), net.weight(1, 5, 15), **attrs))
+
+
+def sort():
+    """A kernel with scratch memory."""
+    net = Net("sort")
+    return net.done(net.emit("top_k", net.x(2, 70), k=70, axis=1, largest=False))
+
+
+ALL = (residual, softmax, matmul, concat, depthwise, gru, sort)
