@@ -18,7 +18,7 @@ from tests.onnx_backend.worker import AGAIN, Outcome
 
 ROOT = Path(__file__).parents[2]
 WORKER = (sys.executable, "-X", "faulthandler", "-m", "tests.onnx_backend.worker")
-SECONDS_PER_CASE = 120
+SECONDS_PER_CASE = 600
 DIED = "died"  # in place of the operator
 
 
