@@ -3,8 +3,8 @@
 add(const, x)     ->  add(x, const)               for all commutative operators
 op(x[N,H,W,C], const[1,1,1,C])  ->  op(x, const[C])
 sub(x, const)     ->  add(x, -const)              floats only, as are those below
-div(x, const)     ->  mul(x, 1 / const)           where that is finite (16-bit floats: and exact), unless
-                                                the division has the attribute `exact`
+div(x, const)     ->  mul(x, 1 / const)           where that is finite (16-bit floats: and exact),
+                                                and not if the division is marked as `exact`
 pow(x, 2)         ->  mul(x, x)                   also 0.5, 1, -1 and 3
 """
 
