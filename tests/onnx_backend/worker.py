@@ -118,11 +118,16 @@ def _run_on(provider, model, data_sets, case):
         claims = counted.claimed, counted.nodes
         for inputs, expected in data_sets:
             names = [item.name for item in session.get_inputs()]
-            outputs = session.run(None, dict(zip(names, inputs, strict=False)))
+            arrays = (_array(value) for value in inputs)  # scalars are NumPy's own in some cases
+            outputs = session.run(None, dict(zip(names, arrays, strict=False)))
             _compare(outputs, expected, case)
     except Exception as error:  # whatever a provider raises is an outcome
         return f"{type(error).__name__}: {' '.join(str(error).split())[:400]}", claims
     return "", claims
+
+
+def _array(value):
+    return np.asarray(value) if isinstance(value, np.generic) else value
 
 
 def _open(model, provider):
