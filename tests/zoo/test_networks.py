@@ -34,11 +34,6 @@ def compiled(monkeypatch):
 @pytest.mark.parametrize("name", STATIC)
 def test_static(name):
     verdict = validate.validate(name, Request(scale="reduced", batches=(2,), threads=2))
-    if any(op == "LSTM" for op, *_ in verdict.refused):
-        assert verdict.max_error <= 1e-4 and verdict.claimed, (
-            "our nodes around the others are right"
-        )
-        return
     assert not verdict.problems
 
 
