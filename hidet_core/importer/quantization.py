@@ -95,7 +95,7 @@ def dynamic_quantize(ctx: Context, x: Value) -> tuple[Value, Value, Value]:
     low, high = ctx.emit("minimum", next(ends), zero), ctx.emit("maximum", next(ends), zero)
     span = ctx.emit("sub", high, low)
     is_flat = ctx.emit("eq", span, zero)
-    step = ctx.emit("div", span, ctx.scalar(255, x))
+    step = ctx.emit("div", span, ctx.scalar(255, x), exact=True)
     scale = ctx.emit("where", is_flat, ctx.scalar(1, x), step)
     origin = ctx.emit("sub", zero, ctx.emit("div", low, scale))
     origin = ctx.emit("clip", origin, low=0.0, high=255.0)

@@ -56,6 +56,8 @@ LINEAR = [
     Case("DynamicQuantizeLinear", 11, [(3, 5)], outputs=3),
     Case("DynamicQuantizeLinear", 11, [scales(3, 5)], outputs=3, note="above 0"),
     Case("DynamicQuantizeLinear", 11, [np.zeros((3, 5), np.float32)], outputs=3, note="0"),
+    Case("DynamicQuantizeLinear", 11, [np.array([-0.7, 0.7, 0.3], np.float32)], outputs=3,
+         note="symmetric: a tie"),
 ]  # fmt: skip
 PRODUCTS = [
     Case("MatMulInteger", 10, [u8(4, 7), i8(7, 5)]),
