@@ -3,7 +3,8 @@
 add(const, x)     ->  add(x, const)               for all commutative operators
 op(x[N,H,W,C], const[1,1,1,C])  ->  op(x, const[C])
 sub(x, const)     ->  add(x, -const)              floats only, as are those below
-div(x, const)     ->  mul(x, 1 / const)           where that is finite (16-bit floats: and exact)
+div(x, const)     ->  mul(x, 1 / const)           where that is finite (16-bit floats: and exact),
+                                                and not if the division is marked as `exact`
 pow(x, 2)         ->  mul(x, x)                   also 0.5, 1, -1 and 3
 """
 
@@ -30,7 +31,8 @@ def _rule(builder: GraphBuilder, operator: Operator) -> Value | None:
     left, right = inputs[0], inputs[1]
     if name in COMMUTATIVE and left in builder.constants and right not in builder.constants:
         return builder.emit(name, right, left)
-    if right in builder.constants and left.type.dtype.is_float:
+    is_exact = operator.attrs.get("exact", False)  # to the last bit: a scale that decides ties
+    if right in builder.constants and left.type.dtype.is_float and not is_exact:
         rewritten = _with_constant(builder, name, left, builder.constants[right])
         if rewritten is not None:
             return rewritten

@@ -120,6 +120,8 @@ GROUP_QUERY = [
     ms("GroupQueryAttention", NEXT, GROUPED | {"local_window_size": 3}, constants=(6,), outputs=3),
     ms("GroupQueryAttention", FIRST, GROUPED | {"local_window_size": 2, "softcap": 0.5},
        constants=(6,), outputs=3),
+    ms("GroupQueryAttention", [*NEXT, None, None, None, (2, 4, 1, 7)], GROUPED, constants=(6,),
+       outputs=3, note="bias"),
     ms("GroupQueryAttention", [*CHUNK, *ANGLES], GROUPED | {"do_rotary": 1}, constants=(6,),
        outputs=3, note="chunk"),
 ]  # fmt: skip
