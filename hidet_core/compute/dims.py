@@ -2,7 +2,7 @@
 
 Every function takes and returns canonical dims (ir/simplify.py): a polynomial over symbols and over
 atoms such as a floor division that does not come out even; a plain int wherever the value is known.
-Symbols stand for sizes of at least 0; two dims are the same if they are for sizes of at least 1.
+Symbols stand for sizes of 0 or more.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def same_dim(a: Dim, b: Dim) -> bool:
 
 @lru_cache(maxsize=KEPT)
 def _are_equal(a: Dim, b: Dim) -> bool:
-    algebra = Simplifier()
+    algebra = Simplifier(least=0)
     return same_poly(algebra.poly(dim_expr(a)), algebra.poly(dim_expr(b)))
 
 

@@ -79,7 +79,10 @@ def attend(ctx: Context, call: Call) -> Value:
         return spell_out(ctx, call).result
     call = share_keys(ctx, call)
     masks = combined(ctx, call)
-    attrs = {"scale": call.scale, "causal": call.causal, "fill": -math.inf, "zero_nan": True}
+    attrs = {"scale": call.scale, "causal": call.causal, "fill": -math.inf}
+    # where every query sees a key, NaN comes of NaN and stays
+    may_hide = bool(masks) or call.causal or call.left is not None
+    attrs["zero_nan"] = may_hide or not isinstance(call.sides[1], int) or call.sides[1] == 0
     if call.softcap:
         attrs["softcap"] = call.softcap
     if call.left is not None:

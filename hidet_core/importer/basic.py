@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import reduce
-from typing import Any
 
 import numpy as np
 
-from hidet_core.compute.dims import Dim, exact_div, same_dim, simplify
+from hidet_core.compute.dims import simplify
 from hidet_core.graph.graph import Value
 from hidet_core.ir.dtypes import DType, boolean, from_onnx
-from hidet_core.ir.expr import maximum, minimum
 from hidet_core.ir.halves import single
 
 from .context import Context, Entry, Known, known
+from .dim_arithmetic import TRUTHS, on_dims
 from .registry import onnx_op
 
 UNARY = {
@@ -33,45 +31,13 @@ BINARY = {
 VARIADIC = {"Sum": "add", "Max": "maximum", "Min": "minimum"}
 
 
-def _dim_div(a: Dim, b: Dim) -> Dim:
-    exact = exact_div(a, b)
-    return a // b if exact is None else exact
-
-
-def _dim_extreme(whole: Callable[..., Any], parts: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda a, b: whole(a, b) if isinstance(a, int) and isinstance(b, int) else parts(a, b)
-
-
-def _dim_equal(a: Dim, b: Dim) -> bool | None:
-    """Sizes are not negative; two different expressions may still be equal (None)."""
-    if same_dim(a, b):
-        return True
-    both = isinstance(a, int) and isinstance(b, int)
-    negative = any(isinstance(n, int) and n < 0 for n in (a, b))
-    return False if both or negative else None
-
-
-DIM_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
-    "add": lambda a, b: a + b,
-    "sub": lambda a, b: a - b,
-    "mul": lambda a, b: a * b,
-    "div": _dim_div,
-    "maximum": _dim_extreme(max, maximum),
-    "minimum": _dim_extreme(min, minimum),
-    "eq": _dim_equal,
-}
-
-
 def _on_dims(ctx: Context, op: str) -> Entry | None:
     """The result on shape values, None where it has to be computed at run time."""
-    arrays = ctx.all_known() if op in DIM_ARITHMETIC else None
-    if arrays is None:
+    arrays = ctx.all_known()
+    result = None if arrays is None else on_dims(op, arrays)
+    if result is None:
         return None
-    function = np.frompyfunc(DIM_ARITHMETIC[op], 2, 1)
-    result = np.asarray(reduce(function, arrays), object)
-    if any(element is None for element in result.flat):
-        return None
-    return known(result, boolean) if op == "eq" else known(result)
+    return known(result, boolean) if op in TRUTHS else known(result)
 
 
 def _binary(ctx: Context, op: str) -> Entry:
@@ -90,7 +56,7 @@ def _variadic(ctx: Context, op: str) -> Entry:
 
 def _register() -> None:
     for name, op in UNARY.items():
-        onnx_op(name)(lambda ctx, op=op: ctx.emit(op, ctx.value(0)))
+        onnx_op(name)(lambda ctx, op=op: _on_dims(ctx, op) or ctx.emit(op, ctx.value(0)))
     for name, op in BINARY.items():
         onnx_op(name, since=7)(lambda ctx, op=op: _binary(ctx, op))
     for name, op in VARIADIC.items():
@@ -114,8 +80,9 @@ def is_inf(ctx: Context) -> Value:
 
 
 @onnx_op("Mod", since=10)
-def mod(ctx: Context) -> Value:
-    return ctx.emit("fmod" if ctx.attr("fmod", 0) else "mod", ctx.value(0), ctx.value(1))
+def mod(ctx: Context) -> Entry:
+    op = "fmod" if ctx.attr("fmod", 0) else "mod"
+    return _on_dims(ctx, op) or ctx.emit(op, ctx.value(0), ctx.value(1))
 
 
 @onnx_op("BitShift", since=11)
@@ -126,9 +93,7 @@ def bit_shift(ctx: Context) -> Value:
 
 @onnx_op("Where", since=9)
 def where(ctx: Context) -> Entry:
-    if (found := ctx.all_known()) is not None:
-        return known(np.asarray(np.frompyfunc(lambda c, a, b: a if c else b, 3, 1)(*found), object))
-    return ctx.emit("where", ctx.value(0), ctx.value(1), ctx.value(2))
+    return _on_dims(ctx, "where") or ctx.emit("where", ctx.value(0), ctx.value(1), ctx.value(2))
 
 
 @onnx_op("Cast", since=6)

@@ -30,7 +30,7 @@ from .registry import MICROSOFT, onnx_op
 from .rotary import rotated, turned
 from .transformers import parts_of
 
-REFUSED = {10: "attention_bias", 11: "head_sink", 12: "k_scale", 13: "v_scale",
+REFUSED = {11: "head_sink", 12: "k_scale", 13: "v_scale",
            14: "q_norm_weight", 15: "k_norm_weight", 16: "query_seqlens"}  # fmt: skip
 REFUSED_ATTRS = ("smooth_softmax", "sliding_window_cache", "kv_cache_bit_width", "qk_output")
 
@@ -49,17 +49,27 @@ def group_query_attention(ctx: Context) -> tuple[Value | None, ...]:
     k, v = _with_past(ctx, past, k, v)
     scale = float(ctx.attr("scale", 0.0)) or 1 / math.sqrt(width)
     call = Call(q, k, v, scale, softcap=float(ctx.attr("softcap", 0.0)))
+    if ctx.has(10):
+        call = replace(call, added=(_bias(ctx, call.sides[1]),))
     shift = ctx.builder.reshape(past, (batch, 1, 1, 1))
     if int(ctx.attr("causal", 1)):
         call = with_causal(ctx, call, shift)
     else:
         ends = ctx.emit("add", lengths, ctx.scalar(1, lengths))
         ends = ctx.builder.reshape(ends, (batch, 1, 1, 1))
-        call = replace(call, kept=(shorter_than(ctx, call.sides[1], ends),))
+        call = replace(call, kept=(*call.kept, shorter_than(ctx, call.sides[1], ends)))
     window = int(ctx.attr("local_window_size", -1))
     if window > 0:
         call = with_left(ctx, call, shift, window - 1)
     return join_heads(ctx, attend(ctx, call)), k, v
+
+
+def _bias(ctx: Context, keys: Dim) -> Value:
+    """attention_bias, which has to be as long as the cache."""
+    bias = ctx.value(10)
+    if not same_dim(bias.type.shape[-1], keys):
+        ctx.fail(f"attention_bias of {bias.type} for a cache of {keys} keys")
+    return bias
 
 
 def _refuse(ctx: Context) -> None:

@@ -14,6 +14,7 @@ from hidet_core.ir.expr import is_const, maximum, minimum
 from hidet_core.ir.halves import single
 
 from .context import Context, Entry, known
+from .dim_arithmetic import from_start, is_natural
 from .registry import onnx_op
 
 
@@ -102,12 +103,16 @@ def _bounds_backwards(size: Dim, start: Dim, end: Dim, step: int) -> tuple[Dim, 
     last: Dim = size - 1
 
     def clamped(bound: Dim, low: int) -> Dim:
-        """Into [low, size - 1]; symbolic bounds are not negative."""
+        """Into [low, size - 1]."""
         if isinstance(bound, int) and bound < 0:
             below = bound < -(1 << 31) + 2
-            return low if below else last if bound == -1 else maximum(size + bound, low)
+            if below or bound == -1:
+                return low if below else last
+            return minimum(dim_expr(last), maximum(size + bound, low))
         is_open = isinstance(bound, int) and bound >= (1 << 31) - 1
-        return last if is_open else minimum(dim_expr(last), bound)
+        if is_open or is_natural(bound):
+            return last if is_open else minimum(dim_expr(last), bound)
+        return minimum(dim_expr(last), maximum(from_start(bound, size), low))
 
     first, stop = clamped(start, 0), clamped(end, -1)
     count = simplify((first - stop + (step - 1)) // step)
@@ -116,7 +121,7 @@ def _bounds_backwards(size: Dim, start: Dim, end: Dim, step: int) -> tuple[Dim, 
 
 
 def _clamped(bound: Dim, size: Dim) -> Dim:
-    """A bound counted from the start and cut to [0, size]; symbolic bounds are not negative."""
+    """A bound counted from the start and cut to [0, size]."""
     if isinstance(bound, int) and bound < 0:
         shifted = simplify(size + bound)
         return max(shifted, 0) if isinstance(shifted, int) else simplify(maximum(shifted, 0))
@@ -124,6 +129,8 @@ def _clamped(bound: Dim, size: Dim) -> Dim:
         return bound
     if isinstance(bound, int) and bound >= (1 << 31) - 1:
         return size
+    if not is_natural(bound):
+        return simplify(maximum(minimum(from_start(bound, size), size), 0))
     return simplify(minimum(size, bound) if not isinstance(size, int) else minimum(bound, size))
 
 

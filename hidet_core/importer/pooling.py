@@ -6,6 +6,7 @@ averages over the positions inside come apart by axes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from hidet_core.compute.dims import Dim, product
@@ -20,22 +21,26 @@ def _pool(ctx: Context, x: Value, fill: float | None, **how: Any) -> tuple[Value
     """The pool of a channel-last input, what it read (x, or x padded with `fill` where pads depend
     on symbols), the windows. how: attributes of pool2d.
     """
+    sizes = x.type.shape[1:-1]
     x, windows = read_windows(ctx, x, [int(n) for n in ctx.attr("kernel_shape")], fill)
     if ctx.attr("auto_pad", "NOTSET").startswith("SAME"):
-        _refuse_gaps(ctx, windows)
+        _refuse_gaps(ctx, sizes, windows)
     out = pool_out(ctx, x, windows)
     return _pool_axes(ctx, x, windows, out, how), x, windows
 
 
-def _refuse_gaps(ctx: Context, windows: Windows) -> None:
-    """With auto_pad, ONNX Runtime's pools (its convolutions do not) shift windows that are at
-    least two positions apart, as if the padding were negative.
+def _refuse_gaps(ctx: Context, sizes: Sequence[Dim], windows: Windows) -> None:
+    """With auto_pad, ONNX Runtime's pools (its convolutions do not) shift windows that leave out
+    two elements or more at the ends, as if the padding were negative.
     """
-    for size, stride, dilation in zip(
-        windows.kernel, windows.strides, windows.dilations, strict=True
+    for size, taps, stride, dilation in zip(
+        sizes, windows.kernel, windows.strides, windows.dilations, strict=True
     ):
-        if (size - 1) * dilation + 1 < stride - 1:
-            ctx.fail(f"auto_pad with windows of {size} and a stride of {stride}")
+        reach = (taps - 1) * dilation + 1
+        count = -(-size // stride) if isinstance(size, int) else None
+        left = stride - reach if count is None else int(size) - (count - 1) * stride - reach
+        if left > 1:
+            ctx.fail(f"auto_pad with windows of {taps} and a stride of {stride}")
 
 
 def _pool_axes(

@@ -11,6 +11,7 @@ from .context import Context
 from .pooling import average_pool
 from .quantization import zero_point
 from .registry import MICROSOFT, onnx_op
+from .windows import channel_first, channel_last
 
 
 def real(ctx: Context, place: int) -> Value:
@@ -82,7 +83,7 @@ def qlinear_global_average_pool(ctx: Context) -> Value:
 
 @onnx_op("QLinearAveragePool", domain=MICROSOFT)
 def qlinear_average_pool(ctx: Context) -> Value:
-    if ctx.attr("channels_last", 0):
-        ctx.fail("channels_last is not supported")
-    inner = Context(ctx.node, ctx.builder, [real(ctx, 0)])
-    return quantized(ctx, average_pool(inner), 3, ctx.value(0))
+    x, is_last = real(ctx, 0), bool(ctx.attr("channels_last", 0))
+    inner = Context(ctx.node, ctx.builder, [channel_first(ctx, x) if is_last else x])
+    y = average_pool(inner)
+    return quantized(ctx, channel_last(ctx, y) if is_last else y, 3, ctx.value(0))

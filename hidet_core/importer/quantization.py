@@ -19,7 +19,7 @@ from .context import Context
 from .convolution import conv_attrs
 from .linear import scaled, swap_last
 from .registry import MICROSOFT, onnx_op
-from .windows import Windows, channel_last, from_nhwc, read_windows
+from .windows import Windows, channel_first, channel_last, from_nhwc, read_windows
 
 
 def zero_point(ctx: Context, place: int, dtype: DType) -> Value:
@@ -95,7 +95,7 @@ def dynamic_quantize(ctx: Context, x: Value) -> tuple[Value, Value, Value]:
     low, high = ctx.emit("minimum", next(ends), zero), ctx.emit("maximum", next(ends), zero)
     span = ctx.emit("sub", high, low)
     is_flat = ctx.emit("eq", span, zero)
-    step = ctx.emit("div", span, ctx.scalar(255, x))
+    step = ctx.emit("div", span, ctx.scalar(255, x), exact=True)
     scale = ctx.emit("where", is_flat, ctx.scalar(1, x), step)
     origin = ctx.emit("sub", zero, ctx.emit("div", low, scale))
     origin = ctx.emit("clip", origin, low=0.0, high=255.0)
@@ -193,6 +193,8 @@ def qgemm(ctx: Context) -> Value:
 def _conv(ctx: Context, places: Sequence[int]) -> Value:
     """The i32 convolution, channels last; places: of x, x_zero, w and w_zero."""
     x, w, builder = ctx.value(places[0]), ctx.value(places[2]), ctx.builder
+    if _is_last(ctx):
+        x = channel_first(ctx, x)
     if not w.type.is_static or w.type.rank != x.type.rank or x.type.rank not in (3, 4):
         ctx.fail(f"expected one or two spatial dims, got {x.type} and weights of {w.type}")
     rank = x.type.rank
@@ -221,8 +223,14 @@ def _windows(
 
 
 def _back(ctx: Context, y: Value) -> Value:
-    """Channels second, as many dims as the input has."""
-    return from_nhwc(ctx, y, ctx.value(0).type.rank)
+    """Channels where the input has them, and as many dims."""
+    y = from_nhwc(ctx, y, ctx.value(0).type.rank)
+    return channel_last(ctx, y) if _is_last(ctx) else y
+
+
+def _is_last(ctx: Context) -> bool:
+    """An attribute of ONNX Runtime's own operators."""
+    return bool(ctx.attr("channels_last", 0))
 
 
 @onnx_op("ConvInteger", since=10)
@@ -231,6 +239,7 @@ def conv_integer(ctx: Context) -> Value:
     return _back(ctx, _conv(ctx, (0, 2, 1, 3)))
 
 
+@onnx_op("QLinearConv", domain=MICROSOFT)
 @onnx_op("QLinearConv", since=10)
 def qlinear_conv(ctx: Context) -> Value:
     """(x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero, bias in i32)."""

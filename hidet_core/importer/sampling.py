@@ -7,7 +7,6 @@ import numpy as np
 
 from hidet_core.compute.dims import Dim, dim_text, product, same_dim, simplify
 from hidet_core.graph.graph import Value
-from hidet_core.ir.expr import is_const
 from hidet_core.ir.halves import as_dtype
 
 from .context import Context
@@ -28,8 +27,6 @@ def grid_sample(ctx: Context) -> Value:
     if padding not in ("zeros", "border", "reflection"):
         ctx.fail(f"padding_mode {padding!r} is unknown")
     aligned = bool(ctx.attr("align_corners", 0))
-    if aligned and padding == "reflection" and any(is_const(n, 1) for n in x.type.shape[2:]):
-        ctx.fail(f"reflection between the corners of {x.type}")
     return ctx.emit("grid_sample", x, grid, mode=mode, padding=padding, align_corners=aligned)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from hidet_core.compute.dims import product
 from hidet_core.graph.graph import Value
-from hidet_core.ir.dtypes import boolean, i64
+from hidet_core.ir.dtypes import i64
 
 from .context import Context
 from .registry import onnx_op
@@ -44,14 +45,19 @@ def top_k(ctx: Context) -> tuple[Value, Value]:
 @onnx_op("Hardmax", since=1)
 def hardmax(ctx: Context) -> Value:
     """1 at the first maximum of a row; before version 13 rows are all dims from the axis on."""
-    x, rank = ctx.value(0), ctx.value(0).type.rank
-    if ctx.version < 13 and ctx.axis(rank, 1) != rank - 1:
-        ctx.fail("before opset 13 rows of several dims are not supported")
-    axis = ctx.axis(rank, -1 if ctx.version >= 13 else 1)
+    x, shape = ctx.value(0), ctx.value(0).type.shape
+    axis = ctx.axis(len(shape), -1 if ctx.version >= 13 else 1)
+    if ctx.version < 13:
+        x = ctx.builder.reshape(x, (product(shape[:axis]), product(shape[axis:])))
+        axis = 1
+    return ctx.builder.reshape(_hardmax(ctx, x, axis), shape)
+
+
+def _hardmax(ctx: Context, x: Value, axis: int) -> Value:
     top = ctx.emit("reduce", x, op="max", axes=(axis,), keepdims=True)
     first = ctx.emit("arg_reduce", x, op="max", axis=axis, keepdims=True, last=False)
-    places = ctx.emit("range", start=0, step=1, size=x.type.shape[axis], dtype=i64)
-    places = ctx.builder.reshape(places, (x.type.shape[axis], *(1,) * (rank - 1 - axis)))
+    size, behind = x.type.shape[axis], x.type.rank - 1 - axis
+    places = ctx.emit("range", start=0, step=1, size=size, dtype=i64)
+    places = ctx.builder.reshape(places, (size, *(1,) * behind))
     hits = ctx.emit("and", ctx.emit("eq", places, first), ctx.emit("eq", x, top))
-    assert hits.type.dtype == boolean, "of comparisons"
     return ctx.builder.cast(hits, x.type.dtype)

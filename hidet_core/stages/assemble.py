@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from hidet_core.compute.dims import product
+from hidet_core.compute.dims import product, simplify
 from hidet_core.graph.graph import Graph, Value
 from hidet_core.graph.size_checks import size_checks
 from hidet_core.graph.storage import Root, Storage
-from hidet_core.ir.expr import Buffer, Const, Expr, minimum
+from hidet_core.ir.expr import Binary, Buffer, Const, Expr, minimum
 from hidet_core.ir.intrinsics import stored_buffers
+from hidet_core.ir.node import walk
 from hidet_core.ir.printer import text
 from hidet_core.ir.tensor_map import TensorMap, tensor_of
 from hidet_core.plan import (
@@ -96,8 +97,22 @@ def _launch(kernel: Kernel, code: int, memory: _Memory) -> Launch:
         map_ = _map(param) if isinstance(param, TensorMap) else None
         arguments.append(replace(argument, stored=param in stored, map=map_))
     work = max(float(scheduled.task_ns), MIN_TASK_NS)
-    tasks = _dim(program.tasks)
+    written = [kernel.draft.values.get(tensor_of(param)) for param in stored]
+    tasks = _dim(_unless_empty(program.tasks, [value for value in written if value is not None]))
     return Launch(code, tuple(arguments), tuple(program.scalars), tasks, work, program.name)
+
+
+def _unless_empty(tasks: Dim, written: Sequence[Value]) -> Dim:
+    """No tasks where nothing is to be written. Kernels take symbols for 1 or more, so that
+    min(n, 1) is 1 for them; in a plan it may be 0.
+    """
+    sizes = [dim for value in written for dim in value.type.shape if isinstance(dim, Expr)]
+    cuts = [node for dim in sizes for node in walk(dim) if isinstance(node, Binary)]
+    if not any(node.op in ("min", "max") for node in cuts):
+        return tasks
+    elements = sum((product(value.type.shape) for value in written[1:]),
+                   start=product(written[0].type.shape))  # fmt: skip
+    return simplify(minimum(elements, 1) * tasks)
 
 
 def _map(param: TensorMap) -> PlanMap:

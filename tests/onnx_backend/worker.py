@@ -40,7 +40,14 @@ AGAIN = 75
 GPU_IS_LOST = "CUDA_ERROR"
 SEVERAL = "several"  # in place of the operator: the body of an ONNX function, mostly
 FROZEN_ELEMENTS = 64
-SCALED = ("Resize", "Upsample")  # their scales are floats
+FLOATS = (
+    "Resize",
+    "Upsample",
+    "Range",
+    "Pad",
+    "OneHot",
+)  # scales, bounds and fills, as exporters write them
+SHAPES = ("Range", "ConstantOfShape")  # of which the first input is a small constant as well
 FATAL_ONLY = 4
 # two units in the last place: expected values are rounded after each node, fused kernels once
 HALF_RTOL = 2.0**-9
@@ -77,13 +84,13 @@ def _freeze(model, data_sets):
     """Small integer inputs as constants, None where there is none; only one data set fits them."""
     if not data_sets:
         return None
-    inputs, expected = data_sets[0]
-    names = [info.name for info in model.graph.input]
+    inputs, expected = [_array(value) for value in data_sets[0][0]], data_sets[0][1]
+    names, op = [info.name for info in model.graph.input], model.graph.node[0].op_type
     chosen = {
         name: array
         for place, (name, array) in enumerate(zip(names, inputs, strict=False))
-        if place and isinstance(array, np.ndarray)
-        if array.dtype in (np.int32, np.int64) or model.graph.node[0].op_type in SCALED
+        if (place or op in SHAPES) and isinstance(array, np.ndarray)
+        if array.dtype in (np.int32, np.int64) or op in FLOATS
         if array.ndim <= 1 and array.size <= FROZEN_ELEMENTS
     }
     if not chosen:
@@ -118,11 +125,16 @@ def _run_on(provider, model, data_sets, case):
         claims = counted.claimed, counted.nodes
         for inputs, expected in data_sets:
             names = [item.name for item in session.get_inputs()]
-            outputs = session.run(None, dict(zip(names, inputs, strict=False)))
+            arrays = (_array(value) for value in inputs)  # scalars are NumPy's own in some cases
+            outputs = session.run(None, dict(zip(names, arrays, strict=False)))
             _compare(outputs, expected, case)
     except Exception as error:  # whatever a provider raises is an outcome
         return f"{type(error).__name__}: {' '.join(str(error).split())[:400]}", claims
     return "", claims
+
+
+def _array(value):
+    return np.asarray(value) if isinstance(value, np.generic) else value
 
 
 def _open(model, provider):

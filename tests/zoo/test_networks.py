@@ -12,7 +12,9 @@ from hidet_ep.validate import Request
 
 # these run with symbols, which is more than without
 SYMBOLIC = sorted(name for name in zoo.NETWORKS if zoo.NETWORKS[name].is_transformer)
-STATIC = sorted({*zoo.NETWORKS} - {*SYMBOLIC, "inception_v3"})  # that one has 110 kernels
+# left to the script: their layers are those of the others, or are tested elsewhere
+LEFT = {"inception_v3", "mobilenet_v2", "resnet50_int8"}
+STATIC = sorted({*zoo.NETWORKS} - {*SYMBOLIC} - LEFT)
 # kernels of a layer (reduced networks have two), and of what is before and after them
 KERNELS = {"bert": (7, 2), "gpt2": (7, 2), "t5_encoder": (7, 4), "whisper_encoder": (7, 7)}
 
@@ -34,11 +36,6 @@ def compiled(monkeypatch):
 @pytest.mark.parametrize("name", STATIC)
 def test_static(name):
     verdict = validate.validate(name, Request(scale="reduced", batches=(2,), threads=2))
-    if any(op == "LSTM" for op, *_ in verdict.refused):
-        assert verdict.max_error <= 1e-4 and verdict.claimed, (
-            "our nodes around the others are right"
-        )
-        return
     assert not verdict.problems
 
 

@@ -8,6 +8,7 @@ reduced, with every size a symbol that the network allows; `runs` are sizes of t
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -248,3 +249,8 @@ def build(
 def takes_image(name: str) -> bool:
     """Whether a network has a size of images that can be chosen."""
     return "image" in NETWORKS[name].reduced
+
+
+def takes_dtype(name: str) -> bool:
+    """Whether a builder writes other data types than float32."""
+    return "dtype" in inspect.signature(NETWORKS[name].make).parameters

@@ -1,7 +1,9 @@
 """Layers of networks for images, as torch exports them for inference: what the builders share.
 
 Batch normalisation is folded into the convolutions, whose weights keep the variance of what comes
-in. `ConvNet` keeps book of the channels of every value.
+in. `ConvNet` keeps book of the channels and of the variance of every value, so that activations
+stay of order one however deep a network is. Filters are centred: what all channels have in common
+does not go on.
 """
 
 from __future__ import annotations
@@ -15,8 +17,12 @@ import onnx
 from hidet_ep.zoo.nodes import Nodes, Size
 
 OPSET = 17
-# what an activation leaves of the power of a normal variable of variance 1
-RELU, SILU, GELU, NONE = 2.0, 2.8, 2.35, 1.0
+# one over what an activation leaves of the power of a normal variable of variance 1
+RELU, GELU = 2.0, 2.35
+# what a layer leaves of its input's variance, roughly; others all of it
+LEFT = {"Relu": 0.34, "Clip": 0.34, "MaxPool": 0.7, "GlobalAveragePool": 0.3, "Mul": 0.45}
+OF_SILU, OF_SUM = 0.33, 0.9  # what a SiLU leaves, and a Relu of a sum with a positive value
+OFFSET = 1.7  # power over variance, where a filter of one channel cannot be centred
 
 
 class ConvNet:
@@ -38,46 +44,57 @@ class ConvNet:
         shape = (batch, 3, *self.image)
         self.input = self.nodes.input("image", shape, self.nodes.dtype)
         self.channels = {self.input: 3}
+        self.variance = {self.input: 1.0}
+        self.sums: set[str] = set()
 
     def scaled(self, channels: int) -> int:
         """The number of channels at this share, at least 8."""
         return max(8, round(channels * self.share))
 
     def conv(self, x: str, out: int, kernel: int | tuple[int, int] = 1, **how: float) -> str:
-        """stride (1), groups (1), gain (2: what a Relu takes of the variance). Padded so that an
-        image of stride 1 keeps its size, unless valid.
+        """stride (1), groups (1), variance (1) of the output. Padded so that an image of stride 1
+        keeps its size, unless valid.
         """
         rows, cols = (kernel, kernel) if isinstance(kernel, int) else kernel
         stride, groups = int(how.get("stride", 1)), int(how.get("groups", 1))
         wide = self.channels[x] // groups
-        fan_in = wide * rows * cols / how.get("gain", RELU)
+        variance = how.get("variance", 1.0)
+        fan_in = wide * rows * cols * self.variance[x] / variance * (OFFSET if wide == 1 else 1)
         pads = [0, 0] if how.get("valid") else [(rows - 1) // 2, (cols - 1) // 2]
         y = self.nodes.op(
             "Conv", x, self._filters((out, wide, rows, cols), fan_in), self.nodes.vector(out),
             kernel_shape=[rows, cols], strides=[stride, stride], pads=pads * 2, group=groups,
         )  # fmt: skip
-        self.channels[y] = out
+        self.channels[y], self.variance[y] = out, variance
         return y
 
     def widen(self, x: str, out: int) -> str:
         """A transposed convolution that doubles the image."""
         wide = self.channels[x]
-        filters = self._filters((wide, out, 2, 2), wide)
+        filters = self._filters((wide, out, 2, 2), wide * self.variance[x])
         y = self.nodes.op(
             "ConvTranspose", x, filters, self.nodes.vector(out), kernel_shape=[2, 2], strides=[2, 2]
         )
-        self.channels[y] = out
+        self.channels[y], self.variance[y] = out, 1.0
         return y
 
     def _filters(self, shape: tuple[int, ...], fan_in: float) -> str:
         drawn = self.nodes.rng.standard_normal(shape, np.float32)
+        if shape[1] > 1:
+            drawn -= drawn.mean(axis=(1, 2, 3), keepdims=True)
         drawn /= np.float32(math.sqrt(fan_in))
         return self.nodes.const(drawn.astype(self.nodes.dtype), "weights")
 
     def then(self, kind: str, *values: str, **attributes: Any) -> str:
         """A layer that keeps the channels of its first input."""
         y = self.nodes.op(kind, *values, **attributes)
-        self.channels[y] = self.channels[values[0]]
+        x = values[0]
+        self.channels[y] = self.channels[x]
+        left = OF_SUM if kind == "Relu" and x in self.sums else LEFT.get(kind, 1.0)
+        self.variance[y] = self.variance[x] * left
+        if kind == "Add":
+            self.variance[y] += self.variance[values[1]]
+            self.sums.add(y)
         return y
 
     def relu6(self, x: str) -> str:
@@ -85,7 +102,9 @@ class ConvNet:
 
     def silu(self, x: str) -> str:
         """x * sigmoid(x)."""
-        return self.then("Mul", x, self.nodes.op("Sigmoid", x))
+        y = self.then("Mul", x, self.nodes.op("Sigmoid", x))
+        self.variance[y] = self.variance[x] * OF_SILU
+        return y
 
     def pool(self, kind: str, x: str, stride: int, pad: int, kernel: int = 3) -> str:
         extra = {"count_include_pad": 1} if kind == "AveragePool" else {}
@@ -95,6 +114,8 @@ class ConvNet:
     def concat(self, *values: str) -> str:
         y = self.then("Concat", *values, axis=1)
         self.channels[y] = sum(self.channels[value] for value in values)
+        total = sum(self.variance[value] * self.channels[value] for value in values)
+        self.variance[y] = total / self.channels[y]
         return y
 
     def classify(self, x: str, classes: int) -> onnx.ModelProto:

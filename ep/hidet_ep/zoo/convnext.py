@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import onnx
 
-from hidet_ep.zoo.convnet import GELU, NONE, ConvNet
+from hidet_ep.zoo.convnet import GELU, ConvNet
 from hidet_ep.zoo.layers import gelu, linear, norm
 from hidet_ep.zoo.nodes import Size
 
@@ -51,7 +51,7 @@ def convnext(
 
 
 def _conv(net: ConvNet, x: str, out: int, stride: int) -> str:
-    return net.conv(x, out, stride, stride=stride, valid=1, gain=NONE)
+    return net.conv(x, out, stride, stride=stride, valid=1)
 
 
 def _norm_last(net: ConvNet, x: str) -> str:
@@ -61,7 +61,7 @@ def _norm_last(net: ConvNet, x: str) -> str:
 
 def _back(net: ConvNet, x: str, channels: int) -> str:
     y = net.nodes.op("Transpose", x, perm=FIRST)
-    net.channels[y] = channels
+    net.channels[y], net.variance[y] = channels, 1.0
     return y
 
 
@@ -73,19 +73,20 @@ def _norm_first(net: ConvNet, x: str) -> str:
     normal = n.op("Div", centred, n.op("Sqrt", n.op("Add", power, n.scalar(EPSILON))))
     scale, bias = (n.op("Unsqueeze", n.vector(channels, mean), n.ints(1, 2)) for mean in (1.0, 0.0))
     y = n.op("Add", n.op("Mul", scale, normal), bias)
-    net.channels[y] = channels
+    net.channels[y], net.variance[y] = channels, 1.0
     return y
 
 
 def _block(net: ConvNet, x: str, kernel: int) -> str:
     """Convolve each channel, then two linear layers on the pixels, scaled and added to x."""
     n, channels = net.nodes, net.channels[x]
-    y = net.conv(x, channels, kernel, groups=channels, gain=NONE)
+    y = net.conv(x, channels, kernel, groups=channels)
     y = norm(n, n.op("Transpose", y, perm=LAST), channels, EPSILON)
     y = gelu(n, linear(n, y, channels, 4 * channels))
     y = _back(net, linear(n, y, 4 * channels, channels, gain=GELU), channels)
     scale = n.vector(channels, 0.5, "scale")
     y = n.op("Mul", n.op("Reshape", scale, n.ints(channels, 1, 1)), y)
+    net.variance[y] = 0.25
     return net.then("Add", x, y)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import onnx
 
-from hidet_ep.zoo.convnet import NONE, SILU, ConvNet
+from hidet_ep.zoo.convnet import ConvNet
 from hidet_ep.zoo.nodes import Size
 
 # expansion, channels, blocks, stride of the first block, kernel
@@ -17,7 +17,6 @@ BLOCKS = (
     (6, 192, 4, 2, 5), (6, 320, 1, 1, 3),
 )  # fmt: skip
 SQUEEZE = 4  # of the channels that come into a block
-GATE = 2.0  # a gate of about a half leaves a quarter of the power, a skip adds some again
 
 
 def efficientnet_b0(
@@ -34,7 +33,7 @@ def efficientnet_b0(
         for block in range(blocks):
             stride = first if block == 0 else 1
             x = _block(net, x, (expansion, net.scaled(channels)), stride, kernel)
-    return net.classify(net.silu(net.conv(x, net.scaled(1280), gain=NONE)), classes)
+    return net.classify(net.silu(net.conv(x, net.scaled(1280))), classes)
 
 
 def _block(net: ConvNet, x: str, sizes: tuple[int, int], stride: int, kernel: int) -> str:
@@ -42,15 +41,15 @@ def _block(net: ConvNet, x: str, sizes: tuple[int, int], stride: int, kernel: in
     expansion, out = sizes
     narrow = net.channels[x]
     wide = narrow * expansion
-    y = net.silu(net.conv(x, wide, gain=NONE)) if expansion > 1 else x
-    y = net.silu(net.conv(y, wide, kernel, stride=stride, groups=wide, gain=SILU))
+    y = net.silu(net.conv(x, wide)) if expansion > 1 else x
+    y = net.silu(net.conv(y, wide, kernel, stride=stride, groups=wide))
     y = _excite(net, y, max(1, narrow // SQUEEZE))
-    y = net.conv(y, out, gain=GATE * SILU)
+    y = net.conv(y, out)
     return net.then("Add", y, x) if stride == 1 and narrow == out else y
 
 
 def _excite(net: ConvNet, x: str, narrow: int) -> str:
     """x times a gate for each channel, computed from the channels' means."""
     gate = net.silu(net.conv(net.then("GlobalAveragePool", x), narrow))
-    gate = net.nodes.op("Sigmoid", net.conv(gate, net.channels[x], gain=SILU))
+    gate = net.nodes.op("Sigmoid", net.conv(gate, net.channels[x]))
     return net.then("Mul", x, gate)

@@ -26,9 +26,11 @@ TYPED = {"Cast": "to"}  # operators whose attribute names a data type
 
 
 def in_half(model: onnx.ModelProto, dtype: str = "float16") -> onnx.ModelProto:
-    """Raises ValueError for a parameter beyond float16's range, a body of control flow, or an
-    operator that has no bfloat16 in the model's opset.
+    """Raises ValueError for a parameter beyond float16's range, a body of control flow, a network
+    in 8 bits, or an operator that has no bfloat16 in the model's opset.
     """
+    if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
+        raise ValueError(f"graph {model.graph.name!r} is quantised: its scales stay float32")
     half = onnx.ModelProto()
     half.CopyFrom(model)
     graph, kind = half.graph, HALF if dtype == "float16" else BRAIN

@@ -36,7 +36,7 @@ def _inverted(net: ConvNet, x: str, expansion: int, out: int, stride: int) -> st
     wide = net.channels[x] * expansion
     y = net.relu6(net.conv(x, wide)) if expansion > 1 else x
     y = net.relu6(net.conv(y, wide, 3, stride=stride, groups=wide))
-    y = net.conv(y, out, gain=1)
+    y = net.conv(y, out)
     return net.then("Add", x, y) if stride == 1 and net.channels[x] == out else y
 
 

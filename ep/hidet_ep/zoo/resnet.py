@@ -13,7 +13,7 @@ from hidet_ep.zoo.nodes import Size
 
 STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))  # channels, blocks, stride
 EXPANSION = 4
-LAST_GAIN = 0.3  # of a block: the sums of 16 blocks stay of order one
+LAST = 0.3  # variance of a block's last convolution: less than what it is added to
 
 
 def resnet50_v1_5(
@@ -37,7 +37,7 @@ def _bottleneck(net: ConvNet, x: str, channels: int, stride: int) -> str:
     out = EXPANSION * channels
     y = net.then("Relu", net.conv(x, channels))
     y = net.then("Relu", net.conv(y, channels, 3, stride=stride))
-    y = net.conv(y, out, gain=LAST_GAIN)
+    y = net.conv(y, out, variance=LAST)
     if net.channels[x] != out:
-        x = net.conv(x, out, stride=stride, gain=1)
+        x = net.conv(x, out, stride=stride)
     return net.then("Relu", net.then("Add", y, x))

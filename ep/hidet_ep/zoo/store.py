@@ -53,12 +53,22 @@ def path(
     parts += [part for part in (form, scale) if part not in ("float32", "full")]
     file = folder() / f"{'-'.join(parts)}-{_digest()}.onnx"
     if not file.exists():
-        if name in catalog.NETWORKS:
-            model = catalog.build(name, scale, batch, image, seed)
-        else:
-            model = light.build(name, seed, batch, image or light.FULL_IMAGE)
-        _write(FORMS[form](model), file)
+        _write(_made(name, seed, batch, image, (form, scale)), file)
     return file
+
+
+def _made(
+    name: str, seed: int, batch: int | str, image: int | None, what: tuple[str, str]
+) -> onnx.ModelProto:
+    """A builder that knows float16 keeps what an exporter keeps in float32, such as the scales of a
+    Resize and the buckets of T5's positions.
+    """
+    form, scale = what
+    if name not in catalog.NETWORKS:
+        return FORMS[form](light.build(name, seed, batch, image or light.FULL_IMAGE))
+    if form == "float16" and catalog.takes_dtype(name):
+        return catalog.build(name, scale, batch, image, seed, form)
+    return FORMS[form](catalog.build(name, scale, batch, image, seed))
 
 
 def _write(model: onnx.ModelProto, file: Path) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
-from hidet_ep.zoo.convnet import NONE, ConvNet
+from hidet_ep.zoo.convnet import ConvNet
 from hidet_ep.zoo.nodes import Size
 
 UPS = ("transposed", "resized")
@@ -39,7 +39,7 @@ def unet(
         out = net.channels[skip]
         x = net.widen(x, out) if up == "transposed" else net.conv(_resized(net, x, skip), out)
         x = _double(net, net.concat(skip, x), out)
-    scores = net.conv(x, classes, gain=NONE)
+    scores = net.conv(x, classes)
     return net.nodes.model({"scores": (scores, (batch, classes, *net.image))})
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
-from hidet_ep.zoo.convnet import SILU, ConvNet
+from hidet_ep.zoo.convnet import ConvNet
 from hidet_ep.zoo.layers import dim, target
 from hidet_ep.zoo.nodes import Size
 
@@ -49,7 +49,7 @@ def yolo(
 
 
 def _conv(net: ConvNet, x: str, out: int, kernel: int = 1, stride: int = 1) -> str:
-    return net.silu(net.conv(x, net.scaled(out), kernel, stride=stride, gain=SILU))
+    return net.silu(net.conv(x, net.scaled(out), kernel, stride=stride))
 
 
 def _c2f(net: ConvNet, x: str, out: int) -> str:
@@ -59,8 +59,9 @@ def _c2f(net: ConvNet, x: str, out: int) -> str:
     n = net.nodes
     parts = n.ops("Split", 2, y, n.ints(half, net.channels[y] - half), axis=1)
     net.channels.update({parts[0]: half, parts[1]: net.channels[y] - half})
-    inner = net.silu(net.conv(parts[1], half, 3, gain=SILU))
-    inner = net.silu(net.conv(inner, net.channels[parts[1]], 3, gain=SILU))
+    net.variance.update(dict.fromkeys(parts, net.variance[y]))
+    inner = net.silu(net.conv(parts[1], half, 3))
+    inner = net.silu(net.conv(inner, net.channels[parts[1]], 3))
     return _conv(net, net.concat(*parts, net.then("Add", parts[1], inner)), out)
 
 
@@ -84,7 +85,7 @@ def _head(net: ConvNet, x: str, stride: int, width: int) -> str:
     they are in, sizes relative to the anchor.
     """
     n, anchors = net.nodes, ANCHORS[stride]
-    raw = net.conv(x, len(anchors) * width, gain=SILU)
+    raw = net.conv(x, len(anchors) * width)
     rows, cols = (_cells(net, raw, axis, stride) for axis in (2, 3))
     batch = dim(n, raw, 0, net.batch)
     raw = n.op("Reshape", raw, target(n, batch, len(anchors), width, rows, cols))

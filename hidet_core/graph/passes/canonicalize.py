@@ -3,7 +3,8 @@
 add(const, x)     ->  add(x, const)               for all commutative operators
 op(x[N,H,W,C], const[1,1,1,C])  ->  op(x, const[C])
 sub(x, const)     ->  add(x, -const)              floats only, as are those below
-div(x, const)     ->  mul(x, 1 / const)           where that is finite (16-bit floats: and exact)
+div(x, const)     ->  mul(x, 1 / const)           where that is finite (16-bit floats: and exact),
+                                                and not if the division is marked as `exact`
 pow(x, 2)         ->  mul(x, x)                   also 0.5, 1, -1 and 3
 """
 
@@ -26,11 +27,14 @@ def canonicalize(graph: Graph) -> Graph:
 def _rule(builder: GraphBuilder, operator: Operator) -> Value | None:
     if not operator.op.elementwise or len(operator.inputs) < 2:
         return None
-    name, inputs = operator.op.name, [_trimmed(builder, v, operator) for v in operator.inputs]
+    name, inputs = operator.op.name, list(operator.inputs)
+    for k in range(len(inputs)):  # one after the other: the last of the full rank stays
+        inputs[k] = _trimmed(builder, inputs, k, operator.output.type.rank)
     left, right = inputs[0], inputs[1]
     if name in COMMUTATIVE and left in builder.constants and right not in builder.constants:
         return builder.emit(name, right, left)
-    if right in builder.constants and left.type.dtype.is_float:
+    is_exact = operator.attrs.get("exact", False)  # to the last bit: a scale that decides ties
+    if right in builder.constants and left.type.dtype.is_float and not is_exact:
         rewritten = _with_constant(builder, name, left, builder.constants[right])
         if rewritten is not None:
             return rewritten
@@ -39,13 +43,14 @@ def _rule(builder: GraphBuilder, operator: Operator) -> Value | None:
     return builder.emit(name, *inputs, **operator.attrs)
 
 
-def _trimmed(builder: GraphBuilder, value: Value, operator: Operator) -> Value:
+def _trimmed(builder: GraphBuilder, inputs: list[Value], place: int, rank: int) -> Value:
     """A constant without its leading dims of 1, if another operand keeps the result's rank."""
-    others = [v.type.rank for v in operator.inputs if v is not value]
+    value = inputs[place]
+    others = [v.type.rank for k, v in enumerate(inputs) if k != place]
     shape = value.type.shape
     if value not in builder.constants or not shape or shape[0] != 1:
         return value
-    if max(others, default=0) < operator.output.type.rank:
+    if max(others, default=0) < rank:
         return value
     kept = next((k for k, dim in enumerate(shape) if dim != 1), len(shape))
     return builder.constant(builder.constants[value].reshape(shape[kept:]), value.name)

@@ -5,7 +5,8 @@
 and between those, in any order and number:
     mul by a number, also of q and k themselves       ->  scale
     add(scores, mask), where(mask, scores, number)    ->  the operator's mask
-    a mask that hides later keys (see triangle.py)    ->  causal
+    a mask that hides later keys (see triangle.py)    ->  causal, also as a part of
+    add(scores, where(and(a, b), 0, -inf))            ->  the operator's bool mask
     where(isnan(p), 0, p) after the softmax           ->  zero_nan
     reshapes of batch dims, casts of halves to f32    ->  around the operator
 
@@ -251,11 +252,15 @@ class _Matcher:
     def _mask(self, scores: _Scores, shape: tuple) -> tuple[bool, float, list[Value]] | None:
         """(causal, fill, the mask if there is one); None where no mask of ours says the same."""
         sides, emit = shape[-2:], self.builder.emit
-        causal, added = False, []
+        causal, added, conditions = False, [], list[Value]()
         alone = len(scores.added) + (scores.kept is not None) == 1
         for mask, factor in scores.added:
             if factor > 0 and self.triangles.added(mask, sides) and self._hides(mask, alone):
                 causal = True
+                continue
+            cond = self._condition(mask) if factor > 0 and scores.kept is None else None
+            if cond is not None:
+                conditions.append(cond)
                 continue
             number = self.builder.scalar(factor, mask)
             added.append(mask if factor == 1 else emit("mul", mask, number))
@@ -266,6 +271,9 @@ class _Matcher:
                 causal, kept = True, None
             elif scores.drops:
                 kept = emit("not", kept)
+        if conditions:
+            sees_causally, kept = self._seen(conditions, sides)
+            causal, fill = causal or sees_causally, -math.inf
         if not added:
             return causal, fill, [] if kept is None else [kept]
         total = added[0]
@@ -276,6 +284,28 @@ class _Matcher:
                 return None
             total = emit("where", kept, total, self.builder.scalar(fill, total))
         return causal, 0.0, [total]
+
+    def _condition(self, mask: Value) -> Value | None:
+        """c of a mask where(c, 0, -inf)."""
+        made = self.builder.producer.get(mask)
+        if made is None or made.op.name != "where":
+            return None
+        cond, a, b = made.inputs
+        return cond if self._number(a) == 0 and self._number(b) == -math.inf else None
+
+    def _seen(self, conditions: list[Value], sides: tuple) -> tuple[bool, Value | None]:
+        """Conditions that all have to hold, as (causal, the others as one)."""
+        causal, kept, waiting = False, None, list(conditions)
+        while waiting:
+            value = waiting.pop()
+            made = self.builder.producer.get(value)
+            if made is not None and made.op.name == "and":
+                waiting += made.inputs
+            elif self.triangles.keeps(value, sides):
+                causal = True
+            elif (array := self.builder.constants.get(value)) is None or not array.all():
+                kept = value if kept is None else self.builder.emit("and", kept, value)
+        return causal, kept
 
     def _hides(self, mask: Value, alone: bool) -> bool:
         """Whether what is not seen is so low that nothing else can make up for it."""

@@ -1,11 +1,13 @@
 """Positions of the first elements of sorted rows on CPUs; a task is a row.
 
-insert: one walk over the row keeps the best k so far in order (few of a long row are ever among
-them).  merge: positions are sorted by merging runs of 1, 2, 4, ... elements, for large k.
+insert: one walk over the row keeps the best k so far in order; of a row in no order, k log(n / k)
+of n elements are ever among them.  merge: positions are sorted by merging runs of 1, 2, 4, ...
+elements, for large k.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -22,9 +24,9 @@ from ..problem import Problem, Scheduled
 from ..template import Template
 from ..work import estimate, scalars_of, unravel
 
-MAX_INSERTED = 64
+MAX_INSERTED = 1024
 PASSES = 40  # of merges: rows have fewer than 2 ** 40 elements
-COMPARE_NS = 2.0
+COMPARE_NS, SHIFT_NS, MERGE_NS = 2.0, 1.5, 5.0
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,14 @@ class TopK(Template):
     ops = ("top_k",)
 
     def space(self, problem: Problem, target: Cpu) -> Iterator[TopKConfig]:
-        yield TopKConfig("insert" if problem.attrs["k"] <= MAX_INSERTED else "merge")
+        if problem.attrs["k"] <= MAX_INSERTED:
+            yield TopKConfig("insert")
+        yield TopKConfig("merge")
+
+    def cost(self, problem: Problem, config: TopKConfig, target: Cpu) -> float:
+        x, axis = problem.inputs[0], problem.attrs["axis"]
+        rows = estimate((*x.shape[:axis], *x.shape[axis + 1 :]))
+        return rows * _row_ns(problem, config)
 
     def build(self, problem: Problem, config: TopKConfig, target: Cpu) -> Scheduled:
         x, out, axis = problem.inputs[0], problem.output, problem.attrs["axis"]
@@ -56,9 +65,17 @@ class TopK(Template):
                     row.merge(Tensor(runs), number)
                 elif problem.attrs["k"]:
                     row.insert()
-        steps = estimate((size,)) * (estimate((size,)).bit_length() if is_merge else 2)
         workspace = {runs: False} if is_merge else {}
-        return Scheduled(slot.program, {}, str(config), steps * COMPARE_NS, workspace)
+        return Scheduled(slot.program, {}, str(config), _row_ns(problem, config), workspace)
+
+
+def _row_ns(problem: Problem, config: TopKConfig) -> float:
+    """Predicted, of a row in no order."""
+    k, size = problem.attrs["k"], estimate((problem.inputs[0].shape[problem.attrs["axis"]],))
+    if config.way == "merge":
+        return size * size.bit_length() * MERGE_NS
+    inserted = k * (0.5 + math.log(max(size / max(k, 1), 1.0)))
+    return size * COMPARE_NS + inserted * k * SHIFT_NS
 
 
 class _Row:

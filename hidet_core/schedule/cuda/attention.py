@@ -45,6 +45,7 @@ from ..config import Config
 from ..problem import Problem, Scheduled
 from ..template import Template
 from ..work import estimate, scalars_of, unravel
+from .split_keys import Row, SplitKeys, estimated_parts, parts_of_keys
 from .tile_copy import elements
 from .traffic import LAUNCH_NS
 
@@ -133,6 +134,8 @@ class Attention(Template):
         queries, keys = heads.sizes()
         blocks = max(estimate(heads.batch) * -(-queries // config.block_q), 1)
         tiles = -(-keys // config.block_k) * (0.6 if heads.is_causal else 1.0)
+        parts = estimated_parts(heads, config.block_q, config.block_k, target)
+        blocks, tiles = blocks * parts, tiles / parts
         pairs, warps = config.block_q * config.block_k, config.threads / target.warp
         multiplied = pairs * (extents.width + extents.columns) / target.fma_per_cycle
         read = extents.width / PIECE * (config.rows + config.keys)
@@ -146,14 +149,18 @@ class Attention(Template):
 
     def build(self, problem: Problem, config: AttentionConfig, target: Cuda) -> Scheduled:
         heads, out = Heads(problem), problem.output
-        params = list(dict.fromkeys((*problem.inputs, out)))
+        down = ceildiv(heads.queries, config.block_q)
+        count = parts_of_keys(heads, config.block_q, config.block_k, target)
+        slots = config.rows * (2 + Extents.of(heads, config).pieces * PIECE)
+        split = SplitKeys.of(count, product((*heads.batch, down)), slots, config.threads)
+        params = list(dict.fromkeys((*problem.inputs, out, *split.workspace)))
         with build(problem.name, params, scalars_of(*params)) as slot:
-            parts = ceildiv(heads.queries, config.block_q)
-            for group, part in parallel(product(heads.batch), parts):
+            for group, at, part in parallel(product(heads.batch), down, count):
                 for thread in threads(config.threads):
                     block = _Block(heads, config, thread)
-                    block.write(unravel(group, heads.batch), part * config.block_q)
-        return Scheduled(slot.program, {}, str(config))
+                    block.read(unravel(group, heads.batch), at * config.block_q, split, part)
+                    split.finish(block, group * down + at, part, thread)
+        return Scheduled(slot.program, {}, str(config), workspace=split.workspace)
 
 
 class _Block:
@@ -180,17 +187,18 @@ class _Block:
         self.own_keys = [self.lane + j * config.across for j in range(config.keys)]
         self.own_columns = [(self.lane + c * config.across) * PIECE for c in range(extents.pieces)]
 
-    def write(self, batch: Sequence[Expr], first: Expr) -> None:
-        """The results of queries [first, first + block_q)."""
-        self.batch, self.first = batch, first
+    def read(self, batch: Sequence[Expr], first: Expr, split: SplitKeys, part: Expr) -> None:
+        """All of a part of the keys for queries [first, first + block_q)."""
+        self.batch, self.first, self.is_part = batch, first, bool(split.workspace)
         self._copy(self.q, 0, first)
         for i in range(self.config.rows):
             self.tops[i], self.sums[i] = -math.inf, 0.0
             for c in unroll(self.extents.pieces * PIECE, "c"):
                 self.mixed[i, c] = 0.0
         skipped = let("skipped", self.heads.unseen(first) // self.config.block_k)
-        for tile in range_(self._tiles() - skipped, "tile"):
-            start = let("start", (tile + skipped) * self.config.block_k)
+        before, count = split.share(self._tiles() - skipped, part)
+        for tile in range_(count, "tile"):
+            start = let("start", (tile + before + skipped) * self.config.block_k)
             self._copy(self.k, 1, start)
             self._copy(self.v, 2, start)
             self._copy_mask(start)
@@ -200,7 +208,16 @@ class _Block:
             barrier()
             self._mix()
             barrier()
-        self._finish()
+        self._sum_up()
+
+    @property
+    def known(self) -> list[Row]:
+        """The thread's rows."""
+        columns = self.extents.pieces * PIECE
+        return [
+            Row((self.tops, i), (self.sums, i), (self.mixed, [(i, c) for c in range(columns)]))
+            for i in range(self.config.rows)
+        ]
 
     def _tiles(self) -> Expr:
         """Tiles with keys that some query of the block sees."""
@@ -328,17 +345,27 @@ class _Block:
                 for lane in range(PIECE):
                     self.mixed[i, c * PIECE + lane] += part_w[i, key] * part_v[c, lane]
 
-    def _finish(self) -> None:
-        """All threads' sums of a row meet; results are stored."""
+    def _sum_up(self) -> None:
+        """All threads' sums of a row meet."""
         for i, row in enumerate(self.rows):
             self.parts[row, self.lane] = self.sums[i]
         barrier()
+        if self.is_part:
+            for i, row in enumerate(self.rows):
+                self.sums[i] = self._total(row)
+
+    def _total(self, row: Expr) -> Expr:
+        total: Expr = self.parts[row, 0]
+        for part in range(1, self.config.across):
+            total = let("total", total + self.parts[row, part])
+        return total
+
+    def store(self) -> None:
+        """The results."""
         queries, columns = wrap(self.heads.queries), self.heads.columns
         vector = PIECE if columns % PIECE == 0 else 1
         for i, row in enumerate(self.rows):
-            total: Expr = self.parts[row, 0]
-            for part in range(1, self.config.across):
-                total = let("total", total + self.parts[row, part])
+            total = self.sums[i] if self.is_part else self._total(row)
             query = let("query", self.first + row)
             for c, column in enumerate(self.own_columns):
                 for part in range(0, PIECE, vector):

@@ -45,6 +45,7 @@ from hidet_core.lang import (
 
 from ..attention import Heads, larger
 from ..config import Config
+from .split_keys import Row, SplitKeys
 from .tile_copy import elements
 
 CHUNK_BYTES = 16  # of an asynchronous copy, and of a row of a matrix
@@ -125,11 +126,12 @@ class Block:
         self.warp_row = let("warp_row", thread // 32 * ROWS)
         self.row, self.pair = let("row", self.lane // 4), let("pair", self.lane % 4 * 2)
 
-    def write(self, batch: Sequence[Expr], first: Expr) -> None:
-        """The results of queries [first, first + block_q)."""
+    def read(self, batch: Sequence[Expr], first: Expr, split: SplitKeys, part: Expr) -> None:
+        """All of a part of the keys for queries [first, first + block_q)."""
         self.batch, self.first = batch, first
-        self.skipped = let("skipped", self.heads.unseen(first) // self.config.keys)
-        self.tiles = let("tiles", self._tiles() - self.skipped)
+        skipped = let("skipped", self.heads.unseen(first) // self.config.keys)
+        before, tiles = split.share(let("all", self._tiles() - skipped), part)
+        self.skipped, self.tiles = let("skipped", skipped + before), let("tiles", tiles)
         ahead = self.config.stages - 1
         self._copy(self.q, 0, first, ())
         for tile in range(max(ahead, 1)):
@@ -150,7 +152,26 @@ class Block:
                 with when(tile + 1 < self.tiles):
                     self._copy_tile(tile + 1)
                 copy_commit()
-        self._finish()
+        self._sum_up()
+
+    @property
+    def known(self) -> list[Row]:
+        """The lane's rows."""
+        return [
+            Row(
+                (self.tops, half),
+                (self.sums, half),
+                (
+                    self.mixed,
+                    [
+                        (c, half * 2 + side)
+                        for c in range(self.extents.columns // COLS)
+                        for side in range(2)
+                    ],
+                ),
+            )
+            for half in range(2)
+        ]
 
     def _tiles(self) -> Expr:
         """Tiles with keys that some query of the block sees."""
@@ -307,18 +328,23 @@ class Block:
                 round_tf32(part_v[0], 2)
                 mma(self.kind, self.mixed[c, 0], part_w[0], part_v[0])
 
-    def _finish(self) -> None:
-        """The lanes' sums of a row meet; results are stored."""
+    def _sum_up(self) -> None:
+        """The lanes' sums of a row meet."""
         copy_wait(0)
-        queries = wrap(self.heads.queries)
         for half in range(2):
             total: Expr = self.sums[half]
             for bits in (1, 2):
                 total = let("total", total + shuffle_xor(total, bits))
+            self.sums[half] = total
+
+    def store(self) -> None:
+        """The results."""
+        queries = wrap(self.heads.queries)
+        for half in range(2):
             query = let("query", self.first + self.warp_row + self.row + half * 8)
             with when(query < queries):
                 for c in range(self.heads.columns // COLS):
-                    self._store(query, (c, half * 2), total)
+                    self._store(query, (c, half * 2), self.sums[half])
 
     def _store(self, query: Expr, mixed: tuple[int, int], total: Expr) -> None:
         """Two results side by side."""

@@ -18,6 +18,7 @@ from ..problem import Problem, Scheduled
 from ..template import Template
 from ..work import estimate, scalars_of, unravel
 from .attention_block import CHUNK_BYTES, COLS, KINDS, Block, Extents, MmaConfig
+from .split_keys import SplitKeys, estimated_parts, parts_of_keys
 from .traffic import LAUNCH_NS
 
 MAX_WIDTH = 128
@@ -74,6 +75,8 @@ class AttentionMma(Template):
         queries, keys = heads.sizes()
         blocks = max(estimate(heads.batch) * -(-queries // config.block_q), 1)
         tiles = -(-keys // config.keys) * (0.6 if heads.is_causal else 1.0)
+        parts = estimated_parts(heads, config.block_q, config.keys, target)
+        blocks, tiles = blocks * parts, tiles / parts
         elements_ = config.keys * (extents.width + extents.columns)
         tile_bytes = elements_ * CHUNK_BYTES / extents.chunk
         products = elements_ / (COLS * extents.depth)
@@ -91,11 +94,15 @@ class AttentionMma(Template):
 
     def build(self, problem: Problem, config: MmaConfig, target: Cuda) -> Scheduled:
         heads, out = Heads(problem), problem.output
-        params = list(dict.fromkeys((*problem.inputs, out)))
+        down = ceildiv(heads.queries, config.block_q)
+        count = parts_of_keys(heads, config.block_q, config.keys, target)
+        slots = 4 + Extents.of(heads).columns // COLS * 4
+        split = SplitKeys.of(count, product((*heads.batch, down)), slots, config.threads)
+        params = list(dict.fromkeys((*problem.inputs, out, *split.workspace)))
         with build(problem.name, params, scalars_of(*params)) as slot:
-            parts = ceildiv(heads.queries, config.block_q)
-            for group, part in parallel(product(heads.batch), parts):
+            for group, at, part in parallel(product(heads.batch), down, count):
                 for thread in threads(config.threads):
                     block = Block(heads, config, thread)
-                    block.write(unravel(group, heads.batch), part * config.block_q)
-        return Scheduled(slot.program, {}, str(config))
+                    block.read(unravel(group, heads.batch), at * config.block_q, split, part)
+                    split.finish(block, group * down + at, part, thread)
+        return Scheduled(slot.program, {}, str(config), workspace=split.workspace)

@@ -46,13 +46,13 @@ def swizzle_elements(row: Any, chunks: int) -> Any:
 
 
 def copy_vector(operand: Operand) -> int:
-    """Elements of a copy: as many as its address is known to be a multiple of. A computed operand
-    has no address.
+    """Elements of a copy: as many as its address is known to be a multiple of, and one where they
+    are too few for an asynchronous copy. A computed operand has no address.
     """
-    size = operand.dtype.bytes
-    if not operand.is_flat:
-        return operand.vector
-    return max(min(operand.vector, operand.buffer.alignment // size), 1)
+    size, vector = operand.dtype.bytes, operand.vector
+    if operand.is_flat:
+        vector = max(min(vector, operand.buffer.alignment // size), 1)
+    return vector if vector * size >= LEAST_COPY else 1
 
 
 class RingTile:

@@ -29,6 +29,7 @@ from hidet_core.compute.dims import Dim, product, simplify
 from hidet_core.ir.dtypes import bf16, f16, f32
 from hidet_core.ir.expr import Expr, both, eq, is_const, minimum, wrap
 from hidet_core.ir.intrinsics import GROUP_DEPTH, GROUP_ROWS, WARP, WARPGROUP
+from hidet_core.ir.tensor_map import ALIGNMENT
 from hidet_core.lang import (
     barrier,
     build,
@@ -105,7 +106,8 @@ class SpecialisedConfig(Config):
 
     @property
     def shared_bytes(self) -> int:
-        return self.stages * (self.stage_bytes + 2 * u64.dtype.bytes)
+        objects = -(-self.stages * u64.dtype.bytes // ALIGNMENT) * ALIGNMENT
+        return self.stages * self.stage_bytes + 2 * objects
 
 
 class Specialised(Template):

@@ -1,6 +1,8 @@
 """Positions of the first elements of sorted rows on GPUs, by rank: a thread has an element, counts
 those that come before it, and stores its position where it belongs. Rows go through shared memory
-in tiles. Work is quadratic in the length of a row, all of it in registers and shared memory.
+in tiles. A thread that has seen k better elements looks at no more of them: of rows in no order
+most threads are done after a few times k. At worst (k is a good part of the row) the work is
+quadratic in the length of a row, all of it in registers and shared memory.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ from ..work import estimate, scalars_of, unravel
 from .traffic import ISSUED, LATENCY_CYCLES, LAUNCH_NS
 
 COMPARE_SLOTS = 8.0  # instructions to look at an element
+WARP = 32
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,10 @@ class TopK(Template):
         x, axis = problem.inputs[0], problem.attrs["axis"]
         size, rows = estimate((x.shape[axis],)), estimate((*x.shape[:axis], *x.shape[axis + 1 :]))
         tiles = -(-size // config.threads)
+        seen = min(size, problem.attrs["k"] * WARP + config.threads)  # by the last of a warp
         each = -(-rows * tiles // target.multiprocessors)  # blocks of a multiprocessor
-        busy = each * config.threads * size * COMPARE_SLOTS / ISSUED
-        cycles = busy + tiles * LATENCY_CYCLES + size * COMPARE_SLOTS
+        busy = each * config.threads * seen * COMPARE_SLOTS / ISSUED
+        cycles = busy + tiles * LATENCY_CYCLES + seen * COMPARE_SLOTS
         return LAUNCH_NS + cycles / target.clock_ghz
 
     def build(self, problem: Problem, config: TopKConfig, target: Cuda) -> Scheduled:
@@ -91,10 +95,11 @@ def _element(
     for first in range_(ceildiv(size, count), "tile"):
         tile[thread] = element(first * count + thread)
         barrier()
-        for k in range_(minimum(size - first * count, count), "k"):
-            other = let("other", first * count + k)
-            before = precedes(tile[k], other, key, mine, problem.attrs["largest"])
-            rank[0] = rank[0] + select(both(ne(other, mine), before), wrap(1, i64), 0)
+        with when(rank[0] < problem.attrs["k"]):  # else it is known not to be among the first
+            for k in range_(minimum(size - first * count, count), "k"):
+                other = let("other", first * count + k)
+                before = precedes(tile[k], other, key, mine, problem.attrs["largest"])
+                rank[0] = rank[0] + select(both(ne(other, mine), before), wrap(1, i64), 0)
         barrier()
     with when(both(mine < size, rank[0] < problem.attrs["k"])):
         Tensor(problem.output)[(*line[:axis], rank[0], *line[axis:])] = mine

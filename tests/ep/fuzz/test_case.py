@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hidet_core.importer.registry import HANDLERS
 from hidet_ep.fuzz.case import Settings, generate
 from hidet_ep.fuzz.draft import Dim
 from hidet_ep.fuzz.judge import check
@@ -67,6 +68,12 @@ def test_every_generator_makes_nodes(op):
         if expected <= set(case.op_types) and len(case.model.graph.node) > 0:
             return
     pytest.fail(f"no node {op} in 60 cases")
+
+
+def test_nearly_all_operators_that_we_import_have_a_generator():
+    imported = {op for _, op in HANDLERS}
+    missing = sorted(imported - set(ROWS))
+    assert len(missing) < 0.2 * len(imported), missing
 
 
 def test_dims_of_several_runs():

@@ -86,5 +86,7 @@ def test_what_a_half_cannot_hold_is_an_error():
     model.graph.initializer[0].CopyFrom(numpy_helper.from_array(values, "c"))
     with pytest.raises(ValueError, match=r"parameter 'c' has .*, float16 ends at 65504"):
         zoo.in_half(model)
+    with pytest.raises(ValueError, match="is quantised"):
+        zoo.in_half(zoo.build_network("resnet50_int8", "reduced"))
     with pytest.raises(ValueError, match="control flow"):
         zoo.in_half(onnx.load_from_string(models.with_if()[0]))

@@ -37,3 +37,18 @@ def test_a_failed_write_leaves_nothing(cache_dir, monkeypatch):
 
 def _disk_full(*_):
     raise OSError(28, "No space left on device")
+
+
+def test_float16_of_a_builder_and_its_twin_have_the_same_weights(cache_dir):
+    half, twin = (
+        onnx.load(zoo.path("t5_encoder", form=form, scale="reduced"))
+        for form in ("float16", "rounded")
+    )
+    drawn, wide = (
+        {t.name: onnx.numpy_helper.to_array(t) for t in m.graph.initializer} for m in (half, twin)
+    )
+    weights = [name for name in wide if wide[name].ndim == 2]
+    assert weights
+    for name in weights:
+        assert (drawn[name].astype(wide[name].dtype) == wide[name]).all()
+    assert {t.data_type for t in half.graph.initializer} >= {onnx.TensorProto.FLOAT}, "the buckets"

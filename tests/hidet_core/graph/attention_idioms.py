@@ -238,7 +238,7 @@ def symbolic_causal():
     return net.mix(net.op("Where", seen, net.scaled(q, turned), net.number(-math.inf)), v)
 
 
-def shared_keys():
+def shared_keys(hidden_score=-math.inf):
     """Llama: one head of keys, turned and repeated for all heads of queries; a mask by a Where."""
     net = Attention()
     hidden = HEADS * WIDTH
@@ -253,10 +253,15 @@ def shared_keys():
     kept = net.op("Cast", given, to=onnx.TensorProto.BOOL)
     kept = net.op("Unsqueeze", kept, net.const(np.array([1, 2])))
     kept = net.op("And", kept, net.op("LessOrEqual", keys, queries))
-    mask = net.op("Where", kept, net.number(0), net.number(-math.inf))
+    mask = net.op("Where", kept, net.number(0), net.number(hidden_score))
     scores = net.op("MatMul", q, net.op("Transpose", k, perm=[0, 1, 3, 2]))
     scores = net.op("Add", net.op("Mul", scores, net.number(0.5)), mask)
     return net.mix(scores, v)
+
+
+def shared_keys_and_lowest():
+    """A row of padding that sees no key is the mean of all values, so the mask stays one."""
+    return shared_keys(LOWEST)
 
 
 # idiom: (scale, causal, zero_nan, inputs)
@@ -279,6 +284,7 @@ EXPECTED = {
     finite_causal_and_padding: (0.5, False, False, 4),
     flat_heads: (1.0, False, False, 4),
     symbolic_causal: (0.5, True, False, 3),
-    shared_keys: (0.5, False, False, 4),
+    shared_keys: (0.5, True, False, 4),
+    shared_keys_and_lowest: (0.5, False, False, 4),
 }
 IDIOMS = {idiom.__name__: (idiom, *wanted) for idiom, wanted in EXPECTED.items()}

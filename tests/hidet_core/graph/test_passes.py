@@ -88,6 +88,14 @@ def test_fold_constants_makes_views():
     assert np.shares_memory(array, m.constants[weights])
 
 
+def test_two_constants_of_the_rank_do_not_both_lose_it():
+    m = Maker()
+    x = m.emit("gt", m.x(1, 2, 3), m.const(3))
+    y = m.emit("where", x, m.const(1, 1, 2, 3), m.const(1, 1, 2, 3))
+    graph = canonicalize(m.done(y))
+    assert graph.outputs[0].type.shape == (1, 1, 2, 3)
+
+
 def test_canonical_constants():
     m = Maker()
     x = m.x(1, 2, 2, 3)

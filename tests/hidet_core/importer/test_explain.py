@@ -27,7 +27,7 @@ def reason(case, dims=None):
         (Case("Resize", 13, [(1, 1, 4, 4), None, np.ones(4, np.float32)], {"mode": "curved"}, (2,)),
          "mode 'curved'"),
         (Case("MaxPool", 13, [(1, 2, 4, 4)], {"kernel_shape": [5, 2]}), "padded image of 4"),
-        (Case("MaxPool", 13, [(1, 2, 4, 4)], {"kernel_shape": [1, 1], "strides": [3, 3],
+        (Case("MaxPool", 13, [(1, 2, 4, 6)], {"kernel_shape": [1, 1], "strides": [3, 3],
                                               "auto_pad": "SAME_UPPER"}), "a stride of 3"),
         (Case("MaxPool", 13, [(1, 2, 4, 4)]), "malformed node"),
         (Case("Cast", 13, [(2,)], {"to": 8}), "element type 8"),

@@ -56,6 +56,8 @@ LINEAR = [
     Case("DynamicQuantizeLinear", 11, [(3, 5)], outputs=3),
     Case("DynamicQuantizeLinear", 11, [scales(3, 5)], outputs=3, note="above 0"),
     Case("DynamicQuantizeLinear", 11, [np.zeros((3, 5), np.float32)], outputs=3, note="0"),
+    Case("DynamicQuantizeLinear", 11, [np.array([-0.7, 0.7, 0.3], np.float32)], outputs=3,
+         note="symmetric: a tie"),
 ]  # fmt: skip
 PRODUCTS = [
     Case("MatMulInteger", 10, [u8(4, 7), i8(7, 5)]),
@@ -84,6 +86,8 @@ REQUANTIZED = [
     Case("QLinearConv", 10, [u8(1, 3, 6, 7), S, ZERO, u8(4, 3, 3, 3), scales(4), u8(4), R,
                              ZERO, i32(4)], {"pads": [1, 1, 1, 1]}, constants=after(9)),
     Case("QLinearConv", 10, [u8(1, 3, 6), S, ZERO, u8(4, 3, 3), T, MIDDLE, R, ZERO]),
+    Case("QLinearConv", 13, [u8(1, 6, 7, 3), S, ZERO, i8(4, 3, 3, 3), scales(4), NONE[:4], R, ZERO],
+         {"pads": [1, 1, 1, 1], "channels_last": 1}, domain=MICROSOFT, constants=after(8)),
     Case("QLinearAdd", 13, [u8(3, 5), S, ZERO, u8(5), T, ZERO, R, ZERO], domain=MICROSOFT),
     Case("QLinearMul", 13, [i8(3, 5), S, SIGNED, i8(3, 5), T, SIGNED, R, SIGNED],
          domain=MICROSOFT),
@@ -97,6 +101,10 @@ REQUANTIZED = [
          constants=after(5)),
     Case("QLinearAveragePool", 13, [u8(2, 3, 4, 5), S, ZERO, T, ZERO],
          {"kernel_shape": [2, 3], "pads": [1, 1, 0, 1]}, domain=MICROSOFT, constants=after(5)),
+    Case("QLinearAveragePool", 13, [u8(2, 4, 5, 3), S, ZERO, T, ZERO],
+         {"kernel_shape": [2, 3], "channels_last": 1}, domain=MICROSOFT, constants=after(5)),
+    Case("QLinearGlobalAveragePool", 13, [u8(2, 4, 5, 3), S, ZERO, T, ZERO],
+         {"channels_last": 1}, domain=MICROSOFT, constants=after(5)),
     Case("QGemm", 13, [u8(4, 7), S, ZERO, i8(7, 5), scales(5), NONE, i32(5), R, ZERO],
          domain=MICROSOFT, constants=after(9)),
 ]  # fmt: skip

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hidet_core.graph.reference import run_graph
+from tests.hidet_core.importer.networks import Net
 from tests.hidet_core.importer.one_node import Case, check, import_model, one_node_model, run_ort
 from tests.hidet_core.importer.test_explain import reason
 
@@ -96,3 +97,15 @@ def test_what_is_left_to_onnx_runtime(case, dims, expected):
     arrays = case.arrays()
     shapes = dims and [dims, *(None if a is None else a.shape for a in arrays[1:])]
     assert expected in reason(case, shapes)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
+def test_images_stay_channel_last(mode):
+    """Between two convolutions nothing is transposed."""
+    net = Net(1, 3, 5, 6, opset=19)
+    scales = net.const(np.array([1, 1, 1.5, 2], np.float32))
+    x = net.op("Resize", net.conv("x", 4, 3, 3, 3), "", scales, mode=mode)
+    (_, graph) = import_model(net.model(net.conv(x, 2, 4, 3, 3)))
+    order = [operator.op.name for operator in graph.operators]
+    first, last = (k for k, name in enumerate(order) if name == "conv2d")
+    assert "transpose" not in order[first:last]

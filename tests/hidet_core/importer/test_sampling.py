@@ -36,6 +36,7 @@ GRIDS = [
     *(grid((1, 2, 4, 3), 5, 2, far=300, mode="linear", padding_mode=padding)
       for padding in PADDINGS),
     grid((1, 2, 4, 3), 5, 2, opset=16, mode="bilinear"),
+    grid((1, 2, 1, 3), 5, 2, mode="linear", padding_mode="reflection", align_corners=1),
     grid((1, 2, 1, 3), 5, 2, opset=16, mode="bicubic", padding_mode="border"),
 ]  # fmt: skip
 

@@ -26,6 +26,7 @@ CASES = [
     Case("TopK", 1, [(2, 7)], {"k": 3}, (), 2),
     Case("Hardmax", 13, [TIES.astype(F)], {"axis": 1}),
     Case("Hardmax", 11, [(3, 4)]),
+    Case("Hardmax", 11, [(3, 4, 5)], note="rows of two dims"),
 ]  # fmt: skip
 
 

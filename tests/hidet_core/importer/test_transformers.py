@@ -31,6 +31,12 @@ def normal(*shape, dtype=np.float32):
     return RNG.standard_normal(shape).astype(dtype)
 
 
+def with_nan(*shape):
+    array = normal(*shape)
+    array[0, 1, 2] = np.nan
+    return array
+
+
 HEADS = {"q_num_heads": 4, "kv_num_heads": 2}
 Q4, K4, V4 = (2, 4, 5, 8), (2, 2, 7, 8), (2, 2, 7, 6)
 PAST = [(2, 2, 3, 8), (2, 2, 3, 6)]
@@ -89,6 +95,7 @@ QKV = [(2, 5, 24), (2, 7, 24), (2, 7, 30)]
 KV_PAST = [(2, 3, 4, 8), (2, 3, 4, 8)]
 MULTI_HEAD = [
     ms("MultiHeadAttention", QKV, H3),
+    ms("MultiHeadAttention", [QKV[0], with_nan(*QKV[1]), QKV[2]], H3, note="nan"),
     ms("MultiHeadAttention", [*QKV, (78,)], H3, note="bias"),
     ms("MultiHeadAttention", [(2, 5, 24), (2, 3, 7, 8), (2, 3, 7, 8)], H3, note="cached keys"),
     ms("MultiHeadAttention", [*QKV, None, keeps(2, 7).astype(np.int32)], H3, note="padding"),
@@ -120,6 +127,8 @@ GROUP_QUERY = [
     ms("GroupQueryAttention", NEXT, GROUPED | {"local_window_size": 3}, constants=(6,), outputs=3),
     ms("GroupQueryAttention", FIRST, GROUPED | {"local_window_size": 2, "softcap": 0.5},
        constants=(6,), outputs=3),
+    ms("GroupQueryAttention", [*NEXT, None, None, None, (2, 4, 1, 7)], GROUPED, constants=(6,),
+       outputs=3, note="bias"),
     ms("GroupQueryAttention", [*CHUNK, *ANGLES], GROUPED | {"do_rotary": 1}, constants=(6,),
        outputs=3, note="chunk"),
 ]  # fmt: skip

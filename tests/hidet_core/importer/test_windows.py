@@ -58,6 +58,7 @@ POOLS = [
     pool("MaxPool", (1, 3, 9, 9), kernel_shape=[3, 3], dilations=[2, 3]),
     pool("MaxPool", (1, 3, 7, 8), kernel_shape=[3, 3], strides=[2, 2], auto_pad="SAME_UPPER"),
     pool("MaxPool", (1, 3, 7, 8), kernel_shape=[4, 3], strides=[3, 2], auto_pad="SAME_LOWER"),
+    pool("MaxPool", (1, 3, 7, 7), kernel_shape=[1, 1], strides=[3, 2], auto_pad="SAME_LOWER"),
     pool("MaxPool", (1, 3, 7, 8), kernel_shape=[3, 3], strides=[2, 2], auto_pad="VALID"),
     pool("MaxPool", (1, 3, 11), kernel_shape=[3], strides=[2], pads=[1, 1]),
     pool("AveragePool", (2, 3, 7, 9), kernel_shape=[3, 2]),

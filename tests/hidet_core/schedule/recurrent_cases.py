@@ -1,7 +1,7 @@
 """Recurrent layers, for the templates of all targets."""
 
 from hidet_core.compute.recurrence import Activation, Cell
-from hidet_core.ir.dtypes import f32, f64, i32
+from hidet_core.ir.dtypes import f16, f32, f64, i32
 from tests.hidet_core.compiled import Net
 
 DEFAULTS = {"rnn": ("tanh",), "gru": ("sigmoid", "tanh"), "lstm": ("sigmoid", "tanh", "tanh")}
@@ -40,6 +40,7 @@ STATIC = {
     "lstm of all": layer(LSTM, 6, 18, 9, BOTH, ("lengths", "h0", "c0", "peephole")),
     "lstm of f64": layer(LSTM, 3, 5, 10, REVERSE, ("h0",), finals=False, dtype=f64),
     "lstm of weights computed": layer(LSTM, 3, 4, 13, BOTH, ("c0",), constant=False),
+    "lstm of f16": layer(LSTM, 3, 5, 12, BOTH, ("h0",), dtype=f16),
     "gru": layer(GRU, 4, 7, 19, REVERSE, ("lengths", "h0")),
     "gru reset after": layer(AFTER, 4, 17, 33, BOTH, ("lengths", "bias")),
     "rnn": layer(RNN, 7, 1, 40, BOTH, finals=False),

@@ -7,7 +7,7 @@ import math
 from ..draft import Dim, Draft, Val, Want
 from .table import MICROSOFT, maker
 
-SIDES = ((1, 2), (3, 2), (5, 2), (8, 2), (16, 2), (17, 2), (33, 1))
+SIDES = ((1, 2), (3, 2), (5, 2), (8, 2), (16, 2), (17, 2), (33, 1), (72, 0.5), (129, 0.3))
 
 
 def weights(g: Draft, dtype: str, shape: tuple[Dim, ...], depth: int) -> Val:
@@ -27,9 +27,16 @@ def operand(g: Draft, dtypes: tuple[str, ...], rank: tuple[int, int]) -> Val | N
     return g.take(Want(dtypes, -20, 20, rank=rank))
 
 
+def deep(g: Draft, dtypes: tuple[str, ...]) -> Val:
+    """A matrix of long rows: templates walk over them in blocks."""
+    depth = g.draws.integer(64, min(g.limit, 400))
+    rows = g.draws.integer(1, max(min(g.limit // depth, 40), 1))
+    return g.source(g.prefer(dtypes), g.dims(rows, depth), -1.0, 1.0)
+
+
 @maker("MatMul", dtypes={1: "f32 f16 f64", 9: "f32 f16 f64"}, weight=5)
 def matmul(g: Draft, op: str, dtypes: tuple[str, ...]) -> bool:
-    x = operand(g, dtypes, (1, 4))
+    x = deep(g, dtypes) if g.draws.chance(0.12) else operand(g, dtypes, (1, 4))
     if x is None:
         return False
     depth, columns = x.shape[-1], g.dim(g.draws.weighted(SIDES))
@@ -47,7 +54,7 @@ def matmul(g: Draft, op: str, dtypes: tuple[str, ...]) -> bool:
         y = g.node("Transpose", [x], x.dtype, shape, (x.low, x.high), perm=perm)
     result = x.shape[:-1] if y.rank == 1 else (*x.shape[:-1], y.shape[-1])
     bound = product_bound(x, y, max(depth))
-    if not g.fits(result) or bound > 400:
+    if not g.fits(result) or bound > 900:
         return False
     g.node(op, [x, y], x.dtype, result, (-bound, bound))
     return True

@@ -77,7 +77,9 @@ def image(g: Draft, dtypes: tuple[str, ...], bound: float, ranks: tuple[int, int
     if fitting and g.draws.chance(0.8):
         return g.draws.pick(fitting[-3:])
     rank = g.draws.weighted([(r, {3: 1, 4: 5, 5: 0.7}[r]) for r in range(ranks[0], ranks[1] + 1)])
-    channels = g.draws.weighted([(1, 1), (2, 1), (3, 2), (4, 2), (8, 1), (16, 1), (17, 0.5)])
+    channels = g.draws.weighted(
+        [(1, 1), (2, 1), (3, 2), (4, 2), (8, 1), (16, 1), (17, 0.5), (40, 0.3), (64, 0.3)]
+    )
     sides = [g.dim(g.draws.integer(3, {3: 20, 4: 9, 5: 5}[rank])) for _ in range(rank - 2)]
     batch = g.dim(g.draws.weighted([(1, 4), (2, 1), (3, 1)]))
     if g.symbols and g.draws.chance(0.6):

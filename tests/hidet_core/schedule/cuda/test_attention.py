@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from hidet_core.compute.evaluate import dim_value
 from hidet_core.graph.reference import run_graph
 from tests.hidet_core.compiled import Net, compare, compiled, feeds_of
 from tests.hidet_core.cuda_build import needs_nvrtc
@@ -19,7 +20,7 @@ from tests.hidet_core.schedule.attention_cases import (
 from tests.hidet_core.schedule.cuda.picking import of
 
 simt = of("Attention")
-SLOW = {"many keys", "aligned", "causal over a past"}
+SLOW = {"many keys", "aligned", "causal over a past", "next token", "next tokens"}
 
 
 def small_tiles(found):
@@ -45,6 +46,20 @@ def test_symbolic_sizes():
         graph, *(dict(zip("bst", size, strict=True)) for size in sizes), pick=small_tiles,
         interpreted=False,
     )  # fmt: skip
+
+
+def test_keys_in_parts():
+    """How many parts there are depends on the sizes of a run."""
+    net = Net()
+    q, k, v = net.x("b", 3, "s", 8), net.x("b", 1, "t", 8), net.x("b", 1, "t", 12)
+    graph = net.done(attention(net, q, k, v, causal=True, left=60))
+    sizes = ((1, 1, 100), (2, 2, 5), (1, 30, 45))
+    sizes = [dict(zip("bst", size, strict=True)) for size in sizes]
+    result = check_cuda(graph, *sizes, pick=small_tiles, seeds=(1, 2), interpreted=False)
+    (kernel,) = result.kernels
+    symbols = {symbol: sizes[0][symbol.name] for symbol in graph.symbols}
+    assert dim_value(kernel.program.tasks, symbols) > 3
+    assert len(kernel.scheduled.workspace) == 2
 
 
 def test_merged_layout():
@@ -74,5 +89,7 @@ def test_rows_that_see_nothing(zero_nan):
 def test_nothing_spills(width):
     net = Net()
     graph = net.done(attention(net, *heads(net, (1, 12, 128, width)), causal=True))
-    for used in usages(compiled(graph, simt, H200)):
+    next_ = Net()
+    token = next_.done(attention(next_, *heads(next_, (1, 8, 1, width), keys=4096)))
+    for used in usages(compiled(graph, simt, H200)) + usages(compiled(token, simt, H200)):
         assert used.spill_bytes == used.stack_bytes == 0, used

@@ -56,6 +56,14 @@ def test_rings(config):
     check_cuda(graph, pick=tiles(*config), seeds=(1, 2, 3), interpreted=config == (1, 16, 2))
 
 
+def test_keys_in_parts():
+    """Few queries: the last block of several joins what all have found."""
+    graph = case((1, 2, 3, 16), keys=150, mask=((3, 150), boolean), fill=float("-inf"))
+    result = check_cuda(graph, pick=tiles(1, 16, 2), seeds=(1, 2, 3), interpreted=False)
+    (kernel,) = result.kernels
+    assert int(kernel.program.tasks.value) == 2 * 5, "five parts of at least two tiles"
+
+
 def test_bfloat16():
     check_cuda(case((2, 19, 16), dtype=bf16, causal=True), pick=mma, tolerance=2e-2)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hidet_core.base.errors import ProgramError, Rejected
-from hidet_core.codegen import interpret
+from hidet_core.codegen import interpret, launch_of
 from hidet_core.graph.reference import run_graph
 from hidet_core.ir.expr import wrap
 from hidet_core.ir.node import rebuild, rewrite
@@ -198,6 +198,14 @@ def test_no_spills(size, constant):
     (kernel,) = compiled(fused(2048, 1024, 2048, constant=constant), tile(*size), H200).kernels
     usage = usage_of(lowered(kernel.program, H200), H200.arch)
     assert usage.spill_bytes == usage.stack_bytes == 0 and not usage.losses, usage
+
+
+def test_shared_memory_is_as_counted():
+    problem = compiled(fused(2048, 1024, 2048), target=H200).kernels[0].draft.problem
+    configs = [config for _, config in Specialised().candidates(problem, H200)]
+    for config in configs[::3]:
+        program = Specialised().build(problem, config, H200).program
+        assert launch_of(program).shared_bytes == config.shared_bytes, config
 
 
 @needs_nvrtc

@@ -32,7 +32,9 @@ def check(graph, *sizes, admits=lambda config: True, **options):
 
 
 @pytest.mark.parametrize(
-    ("sizes", "dtype"), [((48, 96, 40), u8), ((17, 67, 37), i8), ((1, 3, 2), u8)], ids=str
+    ("sizes", "dtype"),
+    [((48, 96, 40), u8), ((17, 67, 37), i8), ((1, 3, 2), u8), ((9, 6, 5), i8)],
+    ids=str,
 )
 def test_products(sizes, dtype):
     result = check(product(*sizes, dtype), interpreted=sizes[0] == 17)
