@@ -196,7 +196,7 @@ class _Twin:
         self.nodes.append(helper.make_node("Mul", [inner, factor], [end]))
 
     def _random(self, like: str, name: str, low: float, high: float) -> None:
-        """Numbers that look random, from the values themselves: sin(w tanh(x / 1000) + phase).
+        """Numbers that look random, from values and places: sin(w tanh(x / 1000) + place + phase).
 
         (The CPU provider lacks RandomUniformLike at new opset versions.)
         """
@@ -204,12 +204,39 @@ class _Twin:
         middle, reach = (low + high) / 2, (high - low) / 2
         steps = (("Mul", 1e-3), ("Tanh", None), ("Mul", 1.7e9), ("Add", phase), ("Sin", None),
                  ("Mul", reach), ("Add", middle))  # fmt: skip
-        at = like
+        at, place = like, self._place(like)
         for step, (op, number) in enumerate(steps):
             end = name if step == len(steps) - 1 else self._fresh(name)
             inputs = [at] if number is None else [at, self._number(number)]
+            if op == "Sin" and place:
+                moved = self._fresh(name)
+                self.nodes.append(helper.make_node("Add", [at, place], [moved]))
+                inputs = [moved]
             self.nodes.append(helper.make_node(op, inputs, [end]))
             at = end
+
+    def _place(self, like: str) -> str:
+        """Numbers that differ from element to element of a tensor; "" where CumSum is missing."""
+        rank = self.ranks.get(like.partition("~")[0], 0)
+        opset = next(o.version for o in self.model.opset_import if not o.domain)
+        if not rank or opset < 11:
+            return ""
+        shape, ones = self._fresh("place"), self._fresh("place")
+        value = numpy_helper.from_array(np.ones(1, np.float64))
+        self.nodes.append(helper.make_node("Shape", [like], [shape]))
+        self.nodes.append(helper.make_node("ConstantOfShape", [shape], [ones], value=value))
+        total = ""
+        for axis in range(rank):
+            count, part = self._fresh("place"), self._fresh("place")
+            at = self._constant(np.array(axis, np.int64))
+            self.nodes.append(helper.make_node("CumSum", [ones, at], [count]))
+            factor = self._number(37.7 + 11.3 * axis)
+            self.nodes.append(helper.make_node("Mul", [count, factor], [part]))
+            added = self._fresh("place") if total else part
+            if total:
+                self.nodes.append(helper.make_node("Add", [total, part], [added]))
+            total = added
+        return total
 
     def _number(self, number: float) -> str:
         return self._constant(np.array(number, np.float64))

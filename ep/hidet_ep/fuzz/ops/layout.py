@@ -92,7 +92,8 @@ def _target(g: Draft, x: Val, shape: list[Dim]) -> Val | None:
     for k, dim in enumerate(shape):
         copies = k < x.rank and x.shape[k] == dim and (dim.fixed is None or g.draws.chance(0.2))
         numbers.append(0 if copies else -1 if dim.fixed is None else dim.fixed)
-    if 0 in numbers and not all(x.shape[k] == d for k, d in enumerate(shape) if numbers[k] == 0):
+    zeros = [k for k, number in enumerate(numbers) if number == 0]
+    if any(k >= x.rank or x.shape[k] != shape[k] for k in zeros):
         return None  # a dim of size 0 that is not where the input's is
     known = [k for k, n in enumerate(numbers) if n > 0]
     if -1 not in numbers and known and g.draws.chance(0.3) and x.is_filled:
