@@ -25,7 +25,7 @@ EXACT = frozenset(
     "Transpose Identity Dropout Flatten Reshape Squeeze Unsqueeze Concat Split Slice Pad Tile "
     "Expand Constant ConstantOfShape DepthToSpace SpaceToDepth Trilu Gather GatherElements "
     "GatherND OneHot Neg Abs Sign Relu Max Min Floor Ceil Round Clip Where ReduceMax ReduceMin "
-    "MaxPool GlobalMaxPool Hardmax ThresholdedRelu Range TopK ScatterElements ScatterND Compress "
+    "MaxPool GlobalMaxPool Hardmax ThresholdedRelu Range TopK Compress "
     "ReverseSequence EyeLike Scatter".split()
 )  # fmt: skip
 ACCUMULATE = frozenset(
@@ -36,7 +36,8 @@ ACCUMULATE = frozenset(
     "GroupNormalization MeanVarianceNormalization LpNormalization BatchNormalization Sum Mean "
     "CumSum Softmax LogSoftmax Resize GridSample Attention MultiHeadAttention RNN GRU LSTM "
     "GroupQueryAttention RotaryEmbedding Upsample AffineGrid NhwcConv "
-    "QuantizeLinear DynamicQuantizeLinear QLinearMatMul QLinearConv ConvTranspose QLinearAdd "
+    "ScatterElements ScatterND QuantizeLinear DynamicQuantizeLinear QLinearMatMul QLinearConv "
+    "ConvTranspose QLinearAdd "
     "QLinearMul QLinearSigmoid QLinearLeakyRelu QLinearConcat QLinearGlobalAveragePool".split()
 )
 # approximations whose error is absolute where the result is small
