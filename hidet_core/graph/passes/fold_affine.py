@@ -71,15 +71,19 @@ class _Folder:
             made, array = found
             if _fits(made.inputs[0], array):
                 shift = _times(array, factor, x.type.dtype)
-                return self.emit("add", self.times(made.inputs[0], factor), shift, made)
+                if shift is not None:
+                    return self.emit("add", self.times(made.inputs[0], factor), shift, made)
         if found := self.earlier(x, "mul"):
             made, array = found
             if _fits(made.inputs[0], array):
-                return self.times(made.inputs[0], _times(array, factor, x.type.dtype), made)
+                both = _times(array, factor, x.type.dtype)
+                return None if both is None else self.times(made.inputs[0], both, made)
         found = self.earlier(x, *WEIGHTED)
         if found and _is_per_channel(factor, x):
             made, weights = found
             scaled = _times(weights, factor.reshape(-1), x.type.dtype)
+            if scaled is None:
+                return None
             constant = self.builder.constant(scaled, made.inputs[1].name)
             name = join_names(made.name, self.operator.name)
             inputs = (made.inputs[0], constant)
@@ -104,8 +108,13 @@ class _Folder:
         return self.builder.emit(op, x, constant, name=name)
 
 
-def _times(a: np.ndarray, b: np.ndarray, dtype: DType) -> np.ndarray:
-    return as_dtype(single(a) * single(b), dtype)
+def _times(a: np.ndarray, b: np.ndarray, dtype: DType) -> np.ndarray | None:
+    """a * b, None where it is beyond what the type holds: step by step the result may be within."""
+    with np.errstate(all="ignore"):
+        product = single(a) * single(b)
+        held = as_dtype(product, dtype)
+        is_held = np.isfinite(product) & (np.abs(single(held) - product) <= 0.01 * np.abs(product))
+    return held if is_held.all() else None
 
 
 def _fits(x: Value, array: np.ndarray) -> bool:

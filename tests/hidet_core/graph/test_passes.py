@@ -17,7 +17,7 @@ from hidet_core.graph.passes.separate_outputs import separate_outputs
 from hidet_core.graph.passes.sink_transposes import sink_transposes
 from hidet_core.graph.passes.split_concats import split_concats
 from hidet_core.graph.reference import run_graph
-from hidet_core.ir.dtypes import f32, i64
+from hidet_core.ir.dtypes import f16, f32, i64
 
 CONV = {"strides": (1, 1), "dilations": (1, 1), "groups": 1}
 TO_NHWC, TO_NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
@@ -106,6 +106,17 @@ def test_canonical_constants():
     names, graph = after(canonicalize, m.done(y))
     assert names == ["add", "add", "mul", "mul"]
     assert graph.operators[0].inputs[1].type.shape == (3,)
+
+
+@pytest.mark.parametrize(("factors", "dtype"), [((1000, 1000), f16), ((1e-5, 1e-4), f16),
+                                                ((2, np.inf), f32)])  # fmt: skip
+def test_factors_beyond_the_type_are_not_multiplied(factors, dtype):
+    m = Maker()
+    y = m.x(3, dtype=dtype)
+    for factor in factors:
+        y = m.emit("mul", y, m.constant(np.array(factor, dtype.numpy)))
+    graph = m.done(y)
+    assert fold_affine(graph) is graph
 
 
 def test_division_by_zero_stays():
