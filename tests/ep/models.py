@@ -12,6 +12,9 @@ def value(name, shape, dtype=TensorProto.FLOAT):
     return helper.make_tensor_value_info(name, dtype, shape)
 
 
+AXIS = value("axis", (), TensorProto.INT64)  # an input of models with nodes that are not ours
+
+
 def model(nodes, inputs, outputs, constants=None):
     initializers = [numpy_helper.from_array(v, k) for k, v in (constants or {}).items()]
     graph = helper.make_graph(nodes, "test_graph", inputs, outputs, initializers)
@@ -19,6 +22,11 @@ def model(nodes, inputs, outputs, constants=None):
     made = helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION)
     onnx.checker.check_model(made)
     return made.SerializeToString()
+
+
+def not_ours(x, y):
+    """A node that we do not take: its axis is known only when it runs."""
+    return node("CumSum", [x, AXIS.name], [y])
 
 
 def node(op, inputs, outputs, name=None, **attributes):

@@ -13,7 +13,7 @@ import hidet_ep
 from hidet_core import BadOption
 from hidet_ep.handover import collect_reports
 from tests.ep import models
-from tests.ep.models import model, node, value
+from tests.ep.models import AXIS, model, node, not_ours, value
 from tests.ep.real.sessions import CPU, HIDET, check, claimed, floats, open_session, settings
 
 VERBOSE, WARNING = 0, 2  # of ONNX Runtime's log
@@ -69,12 +69,12 @@ def test_missing_model_file(tmp_path):
 def test_unsupported_operators_stay_with_the_cpu_provider(rng):
     nodes = [
         node("Exp", ["x"], ["a"]),
-        node("CumSum", ["a", "axis"], ["b"]),
+        not_ours("a", "b"),
         node("Relu", ["b"], ["c"]),
-        node("Det", ["c"], ["y"]),
+        not_ours("c", "y"),
     ]
-    made = model(nodes, [value("x", (4, 4))], [value("y", ())], {"axis": np.array(1, np.int64)})
-    checked = check(made, {"x": floats(rng, 4, 4)})
+    made = model(nodes, [value("x", (4, 4)), AXIS], [value("y", (4, 4))])
+    checked = check(made, {"x": floats(rng, 4, 4), "axis": np.array(1)})
     assert (checked.claimed, checked.partitions, checked.nodes) == (2, 2, 4)
 
 
@@ -197,14 +197,13 @@ def test_the_log_says_which_node_is_left_and_why(capfd):
     options.log_severity_level = VERBOSE
     ort.set_default_logger_severity(VERBOSE)
     try:
-        nodes = [node("Exp", ["x"], ["a"]), node("CumSum", ["a", "axis"], ["y"])]
-        axis = {"axis": np.array(1, np.int64)}
-        made = model(nodes, [value("x", (4, 4))], [value("y", (4, 4))], axis)
+        nodes = [node("Exp", ["x"], ["a"]), not_ours("a", "y")]
+        made = model(nodes, [value("x", (4, 4)), AXIS], [value("y", (4, 4))])
         open_session(made, None, options)
     finally:
         ort.set_default_logger_severity(WARNING)
     shown = capfd.readouterr().err
-    assert "HidetEP leaves node 'CumSum_y' (CumSum): operator CumSum is not supported" in shown
+    assert "HidetEP leaves node 'CumSum_y' (CumSum): axis (input 1) is not known" in shown
     assert "HidetEP takes 1 of 2 nodes of graph 'test_graph' in 1 partition(s)" in shown
 
 

@@ -9,7 +9,7 @@ from hidet_core.codegen import emit_cuda, interpret, launch_of
 from hidet_core.codegen.cuda import INTRINSICS, kernel_text
 from hidet_core.codegen.cuda.names import Names, literal
 from hidet_core.codegen.cuda.widths import Widths
-from hidet_core.ir.dtypes import ALL, bf16, boolean, f16, f32, f64, i8, i32, i64
+from hidet_core.ir.dtypes import ALL, BITS, bf16, boolean, f16, f32, f64, i8, i32, i64
 from hidet_core.ir.expr import COMPARISONS, UNARY, Buffer, Var, binary, cast, load, unary
 from hidet_core.ir.fold import ARITHMETIC
 from hidet_core.ir.simplify import simplify_dim
@@ -60,7 +60,7 @@ def test_threads_and_barriers(m, n, rng):
 FLOATS = (f32, f64, f16)
 LIMITS = {f32: 1e-5, f64: 1e-12, f16: 2e-3}
 INTS = tuple(dtype for dtype in ALL if dtype.is_int)
-FLOAT_ONLY = set(UNARY) - {"neg", "abs", "not", "sign"}
+FLOAT_ONLY = set(UNARY) - {"neg", "abs", "not", "sign", *BITS}
 BITWISE = {"and", "or", "xor", "shl", "shr"}
 
 
@@ -77,6 +77,9 @@ def operations(dtype, a, b):
         fits = op in FLOAT_ONLY if dtype.is_float else op not in FLOAT_ONLY
         if dtype.is_bool:
             fits = op == "not"
+        if op in BITS:
+            fits = BITS[op].bits == dtype.bits > 1 and not (dtype.is_half or BITS[op].is_half)
+            fits = fits and not BITS[op].is_float8
         if fits or (dtype.is_float and op in ("neg", "abs", "sign")):
             yield unary(op, a)
 

@@ -25,7 +25,7 @@ def test_broadcasts(a, b):
     check(net.done(net.sub(net.x(*a), net.x(*b))), interpreted=True)
 
 
-@pytest.mark.parametrize("dtype", [d for d in ALL if d is not bf16], ids=str)
+@pytest.mark.parametrize("dtype", [d for d in ALL if d is not bf16 and not d.is_float8], ids=str)
 def test_dtypes(dtype):
     net = Net()
     x, y = net.x(3, 37, dtype=dtype), net.x(37, dtype=dtype)

@@ -115,9 +115,9 @@ def test_an_output_outlives_its_session(rng):
 
 
 def test_partitions_with_nodes_of_the_cpu_provider_between(rng):
-    checked = on_gpu(mixed(), {"x": floats(rng, 4, 5)})
+    checked = on_gpu(mixed(), {"x": floats(rng, 4, 5), "axis": np.array(1)})
     assert (checked.claimed, checked.partitions, checked.nodes) == (4, 3, 6)
-    x = {"x": floats(rng, 1, 5)}
+    x = {"x": floats(rng, 1, 5), "axis": np.array(0)}
     want = reference(mixed(), x)[0]
     np.testing.assert_allclose(checked.session.run(None, x)[0], want, rtol=1e-5)
 
